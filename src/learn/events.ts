@@ -1,0 +1,54 @@
+/** Everything a run can say. A run is a stream of these; the journal, the terminal and the record read nothing else. */
+
+export interface LengthReport {
+  readonly task: string;
+  readonly split: "train" | "test";
+  readonly rows: number;
+  /** Source lengths in tokens, end token included, before any cut. */
+  readonly median: number;
+  readonly p95: number;
+  readonly max: number;
+  /** Rows whose source is longer than the limit and will be cut, and the limit. */
+  readonly truncated: number;
+  readonly limit: number;
+  /** Rows whose target is longer than the target limit. */
+  readonly targetsTruncated: number;
+}
+
+export type RunEvent =
+  | { readonly type: "run-start"; readonly time: string; readonly method: string; readonly model: string; readonly tasks: readonly string[]; readonly seed: number; readonly resumedAt: number }
+  | { readonly type: "lengths"; readonly report: readonly LengthReport[] }
+  | { readonly type: "note"; readonly level: "info" | "warning"; readonly message: string }
+  | { readonly type: "task-start"; readonly task: string; readonly index: number; readonly steps: number; readonly trainable: number; readonly rows: number }
+  | {
+      readonly type: "step";
+      readonly task: string;
+      readonly index: number;
+      /** 1-based step within the task. */
+      readonly step: number;
+      readonly epoch: number;
+      readonly taskLoss: number;
+      /** Each penalty by name, already multiplied by its coefficient: what is added to the task loss. */
+      readonly penalties: Readonly<Record<string, number>>;
+      readonly lr: number;
+      /** Global gradient norm before clipping. */
+      readonly gradNorm: number;
+      /** Non-padding source and target tokens of this step per second of this step. */
+      readonly tokensPerSecond: number;
+    }
+  | { readonly type: "evaluation-progress"; readonly task: string; readonly afterIndex: number; readonly done: number; readonly rows: number }
+  | {
+      readonly type: "evaluation";
+      /** Task whose test rows were answered. */
+      readonly task: string;
+      readonly index: number;
+      /** Index of the task after whose training this was measured; -1 for the untouched base model. */
+      readonly afterIndex: number;
+      readonly accuracy: number;
+      readonly outOfLabelRate: number | null;
+      readonly rows: number;
+      readonly seconds: number;
+    }
+  | { readonly type: "task-end"; readonly task: string; readonly index: number; readonly seconds: number; readonly deltaNorm: number }
+  | { readonly type: "run-end"; readonly time: string; readonly status: "done" | "interrupted" }
+  | { readonly type: "run-failed"; readonly time: string; readonly message: string; readonly hint?: string };
