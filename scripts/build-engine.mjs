@@ -1,0 +1,179 @@
+// Builds the native engine into build/engine/, once per combination of sources, libtorch and compiler.
+// Needs a C++ compiler and libtorch; on Debian and Ubuntu it installs both when it may (root, or sudo without password).
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DEBIAN_PACKAGES, findLibtorch } from "./libtorch.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const output = join(root, "build", "engine");
+const compiler = process.env.CXX ?? "g++";
+
+const say = (text) => process.stderr.write(`[engine] ${text}\n`);
+const fail = (text) => {
+  process.stderr.write(`error: ${text}\n`);
+  process.exit(1);
+};
+const works = (command, args) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
+
+function isDebianLike() {
+  if (!existsSync("/etc/os-release")) return false;
+  const text = readFileSync("/etc/os-release", "utf8");
+  return /^(ID|ID_LIKE)=.*(debian|ubuntu)/m.test(text) && works("apt-get", ["--version"]);
+}
+
+/** Installs Debian packages, or explains which ones are missing. */
+function installPackages(packages) {
+  const command = `apt-get install -y ${packages.join(" ")}`;
+  if (!isDebianLike()) {
+    fail(
+      `the engine needs libtorch (>= 1.13, with its headers) and a C++17 compiler, and found ${packages.join(", ")} missing. ` +
+        "Install a C++ compiler, and either `pip install torch` or unpack a libtorch and set LIBTORCH to its folder.",
+    );
+  }
+  const prefix = process.getuid?.() === 0 ? [] : works("sudo", ["-n", "true"]) ? ["sudo", "-n"] : null;
+  if (prefix === null) fail(`the engine needs these packages; run: sudo ${command}`);
+  say(`installing ${packages.join(", ")}`);
+  const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (args) => {
+    const [program, ...rest] = [...prefix, "apt-get", ...args];
+    return spawnSync(program, rest, { env: environment, encoding: "utf8", maxBuffer: 1 << 28 });
+  };
+  apt(["update", "-q"]);
+  const result = apt(["install", "-y", "-q", "--no-install-recommends", ...packages]);
+  if (result.status !== 0)
+    fail(`installing packages failed; run yourself: ${command}\n${(result.stderr ?? "").slice(-2000)}`);
+}
+
+function prepare() {
+  const missing = [];
+  if (!works(compiler, ["--version"])) missing.push("g++");
+  let torch;
+  try {
+    torch = findLibtorch();
+  } catch (error) {
+    fail(error.message);
+  }
+  if (!torch) missing.push(...DEBIAN_PACKAGES);
+  // The reference BLAS that libtorch-dev alone pulls in is many times slower than OpenBLAS.
+  else if (
+    torch.origin === "system" &&
+    torch.blas &&
+    !/openblas|mkl|blis/i.test(torch.blas) &&
+    isDebianLike()
+  ) {
+    missing.push("libopenblas0-pthread");
+  }
+  if (missing.length > 0) {
+    installPackages(missing);
+    torch = findLibtorch();
+    if (!torch) fail("libtorch was installed but cannot be found; set LIBTORCH to its folder.");
+  }
+  return torch;
+}
+
+function sources(folder, extension) {
+  return readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(extension))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+function run(command, args) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let text = "";
+    child.stdout.on("data", (chunk) => (text += chunk));
+    child.stderr.on("data", (chunk) => (text += chunk));
+    child.on("error", (error) => resolve({ status: 1, text: String(error) }));
+    child.on("close", (status) => resolve({ status, text }));
+  });
+}
+
+async function build() {
+  const torch = prepare();
+  const native = join(root, "native");
+  const units = sources(native, ".cc");
+  const compilerVersion = spawnSync(compiler, ["-dumpfullversion"], { encoding: "utf8" }).stdout.trim();
+  const standard =
+    Number(compilerVersion.split(".")[0]) >= 11 && !torch.version.startsWith("1.") ? "c++20" : "c++17";
+  const headers = dirname(createRequire(import.meta.url).resolve("node-api-headers/package.json"));
+  const common = [
+    "-fPIC",
+    `-std=${standard}`,
+    `-D_GLIBCXX_USE_CXX11_ABI=${torch.cxx11Abi ? 1 : 0}`,
+    "-DNAPI_VERSION=8",
+    "-fopenmp",
+    "-w",
+    "-I",
+    join(headers, "include"),
+    // The compiler searches /usr/include by itself; naming it would break the order of the standard headers.
+    ...torch.include.filter((folder) => folder !== "/usr/include").flatMap((folder) => ["-isystem", folder]),
+  ];
+  // Vector kernels may reorder float arithmetic, but must honour infinities; given at compile time only, since at link
+  // time GCC would switch the whole process to flush-to-zero.
+  const flagsOf = (unit) =>
+    unit.includes("/kernels/")
+      ? ["-O3", "-ffast-math", "-fno-finite-math-only", ...common]
+      : ["-O2", ...common];
+  const link = [
+    `-L${torch.lib}`,
+    `-Wl,-rpath,${torch.lib}`,
+    "-Wl,--no-as-needed",
+    "-ltorch",
+    "-ltorch_cpu",
+    ...(torch.cuda ? ["-ltorch_cuda", "-lc10_cuda"] : []),
+    "-lc10",
+    "-Wl,--as-needed",
+  ];
+  const stampOf = () => {
+    const hash = createHash("sha256");
+    for (const file of [...units, ...sources(native, ".h")])
+      hash.update(relative(root, file)).update(readFileSync(file));
+    hash.update(
+      JSON.stringify([torch, compilerVersion, flagsOf("/kernels/"), flagsOf(""), link, process.arch]),
+    );
+    return hash.digest("hex");
+  };
+  const stamp = stampOf();
+  const infoFile = join(output, "build.json");
+  const addon = join(output, "nlora.node");
+  if (existsSync(addon) && existsSync(infoFile) && JSON.parse(readFileSync(infoFile, "utf8")).stamp === stamp)
+    return;
+
+  const started = Date.now();
+  say(`building against libtorch ${torch.version} (${torch.origin}) with ${compiler} ${compilerVersion}`);
+  const objects = join(output, "objects");
+  rmSync(objects, { recursive: true, force: true });
+  mkdirSync(objects, { recursive: true });
+  const queue = [...units];
+  const built = [];
+  const worker = async () => {
+    for (let unit = queue.shift(); unit; unit = queue.shift()) {
+      const object = join(objects, `${relative(native, unit).replaceAll("/", "-")}.o`);
+      const result = await run(compiler, ["-c", unit, "-o", object, ...flagsOf(unit)]);
+      if (result.status !== 0)
+        fail(`compiling ${relative(root, unit)} failed:\n${result.text.slice(0, 6000)}`);
+      built.push(object);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, worker));
+  const temporary = join(output, `nlora.${process.pid}.node`);
+  const linked = await run(compiler, ["-shared", "-fopenmp", "-o", temporary, ...built.sort(), ...link]);
+  if (linked.status !== 0) fail(`linking the engine failed:\n${linked.text.slice(0, 6000)}`);
+  renameSync(temporary, addon);
+  rmSync(objects, { recursive: true, force: true });
+  const seconds = Math.round((Date.now() - started) / 1000);
+  writeFileSync(
+    infoFile,
+    `${JSON.stringify({ stamp, libtorch: torch, compiler: `${compiler} ${compilerVersion}`, flags: flagsOf("/kernels/").filter((flag) => !flag.includes("/")), seconds }, null, 2)}\n`,
+  );
+  say(`built in ${seconds} s`);
+}
+
+await build();
