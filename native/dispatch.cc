@@ -106,14 +106,14 @@ napi_value backward(Call& call) {
 // grad(outputs, inputs, retainGraph) -> gradients, null where an output does not depend on an input.
 napi_value grad(Call& call) {
   torch::autograd::variable_list outputs, inputs;
-  for (uint32_t h : to_handles(call.env, call.at(0), "outputs")) outputs.push_back(call.engine.get(h));
-  for (uint32_t h : to_handles(call.env, call.at(1), "inputs")) inputs.push_back(call.engine.get(h));
+  for (Handle h : to_handles(call.env, call.at(0), "outputs")) outputs.push_back(call.engine.get(h));
+  for (Handle h : to_handles(call.env, call.at(1), "inputs")) inputs.push_back(call.engine.get(h));
   const bool retain = !is_nullish(call.env, call.at(2)) && to_bool(call.env, call.at(2), "retainGraph");
   const auto results = torch::autograd::grad(outputs, inputs, {}, retain, false, true);
   napi_value array;
   check(napi_create_array_with_length(call.env, results.size(), &array));
   for (size_t i = 0; i < results.size(); ++i) {
-    napi_value value = results[i].defined() ? from_uint(call.env, call.engine.add(results[i])) : null_value(call.env);
+    napi_value value = results[i].defined() ? from_handle(call.env, call.engine.add(results[i])) : null_value(call.env);
     check(napi_set_element(call.env, array, static_cast<uint32_t>(i), value));
   }
   return array;
@@ -133,7 +133,7 @@ napi_value requires_grad(Call& call) {
 napi_value gradient(Call& call) {
   const at::Tensor& tensor = call.engine.get(to_handle(call.env, call.at(0), "tensor"));
   const at::Tensor& result = tensor.grad();
-  return result.defined() ? from_uint(call.env, call.engine.add(result)) : null_value(call.env);
+  return result.defined() ? from_handle(call.env, call.engine.add(result)) : null_value(call.env);
 }
 
 // setGradient(tensor, gradient or null)

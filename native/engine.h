@@ -13,11 +13,11 @@
 
 namespace nlora {
 
-// A handle is generation << kIndexBits | index, so it stays a small integer in JavaScript and a
-// released handle does not silently name the next tensor in its slot.
+// A handle is generation << kIndexBits | index: a released handle never names the next tensor in its slot. It has 52
+// bits, so that JavaScript holds it exactly.
+using Handle = uint64_t;
 constexpr uint32_t kIndexBits = 20;
 constexpr uint32_t kIndexMask = (1u << kIndexBits) - 1;
-constexpr uint32_t kGenerationMask = (1u << 11) - 1;
 
 struct Slot {
   at::Tensor tensor;
@@ -52,23 +52,23 @@ struct Operator {
 // One per JavaScript environment (main thread or worker): nothing here is process-wide.
 class Engine {
  public:
-  uint32_t add(at::Tensor tensor);
-  const at::Tensor& get(uint32_t handle) const;
-  bool is_live(uint32_t handle) const;
-  void release(uint32_t handle);
-  void keep(uint32_t handle);
+  Handle add(at::Tensor tensor);
+  const at::Tensor& get(Handle handle) const;
+  bool is_live(Handle handle) const;
+  void release(Handle handle);
+  void keep(Handle handle);
   void begin_scope();
-  void end_scope(const std::vector<uint32_t>& survivors);
+  void end_scope(const std::vector<Handle>& survivors);
   size_t scope_depth() const { return scopes_.size(); }
   size_t live() const { return live_; }
 
   std::vector<Operator> operators;
 
  private:
-  Slot& slot_of(uint32_t handle);
+  Slot& slot_of(Handle handle);
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
-  std::vector<std::vector<uint32_t>> scopes_;
+  std::vector<std::vector<Handle>> scopes_;
   size_t live_ = 0;
 };
 
@@ -88,14 +88,15 @@ std::string to_string(napi_env env, napi_value value);
 double to_double(napi_env env, napi_value value, const char* what);
 int64_t to_int(napi_env env, napi_value value, const char* what);
 bool to_bool(napi_env env, napi_value value, const char* what);
-uint32_t to_handle(napi_env env, napi_value value, const char* what);
+Handle to_handle(napi_env env, napi_value value, const char* what);
 std::vector<int64_t> to_ints(napi_env env, napi_value value, const char* what);
-std::vector<uint32_t> to_handles(napi_env env, napi_value value, const char* what);
+std::vector<Handle> to_handles(napi_env env, napi_value value, const char* what);
 bool is_nullish(napi_env env, napi_value value);
 napi_value from_string(napi_env env, const std::string& text);
 napi_value from_double(napi_env env, double value);
 napi_value from_bool(napi_env env, bool value);
 napi_value from_uint(napi_env env, uint32_t value);
+napi_value from_handle(napi_env env, Handle handle);
 napi_value null_value(napi_env env);
 napi_value undefined_value(napi_env env);
 napi_value from_ints(napi_env env, at::IntArrayRef values);

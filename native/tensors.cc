@@ -59,7 +59,7 @@ napi_value from_bytes(Call& call) {
     throw ArgumentError("data: the shape needs " + std::to_string(tensor.nbytes()) + " bytes, found " + std::to_string(bytes));
   }
   if (bytes > 0) std::memcpy(tensor.data_ptr(), data, bytes);
-  return from_uint(call.env, call.engine.add(tensor));
+  return from_handle(call.env, call.engine.add(tensor));
 }
 
 // mapFile(path) -> an opaque mapping that tensors keep alive
@@ -125,7 +125,7 @@ napi_value mapped_tensor(Call& call) {
   } else {
     tensor = at::from_blob(data, shape, [mapping](void*) mutable { mapping.reset(); }, options);
   }
-  return from_uint(call.env, call.engine.add(tensor));
+  return from_handle(call.env, call.engine.add(tensor));
 }
 
 // read(tensor) -> ArrayBuffer of the contiguous elements; bfloat16 and float16 are widened to float32.

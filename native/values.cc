@@ -141,11 +141,11 @@ bool to_bool(napi_env env, napi_value value, const char* what) {
   return result;
 }
 
-uint32_t to_handle(napi_env env, napi_value value, const char* what) {
+Handle to_handle(napi_env env, napi_value value, const char* what) {
   double number;
   if (napi_get_value_double(env, value, &number) != napi_ok) wrong(env, value, what, "a tensor");
-  if (!(number >= 0 && number <= 4294967295.0)) throw ArgumentError(std::string(what) + ": not a tensor handle");
-  return static_cast<uint32_t>(number);
+  if (!(number >= 0 && number <= 9007199254740991.0)) throw ArgumentError(std::string(what) + ": not a tensor handle");
+  return static_cast<Handle>(number);
 }
 
 std::vector<int64_t> to_ints(napi_env env, napi_value value, const char* what) {
@@ -153,7 +153,7 @@ std::vector<int64_t> to_ints(napi_env env, napi_value value, const char* what) {
                    [&](napi_value element) { return to_int(env, element, what); });
 }
 
-std::vector<uint32_t> to_handles(napi_env env, napi_value value, const char* what) {
+std::vector<Handle> to_handles(napi_env env, napi_value value, const char* what) {
   return map_array(env, value, what, "an array of tensors",
                    [&](napi_value element) { return to_handle(env, element, what); });
 }
@@ -186,6 +186,8 @@ napi_value from_uint(napi_env env, uint32_t number) {
   check(napi_create_uint32(env, number, &value));
   return value;
 }
+
+napi_value from_handle(napi_env env, Handle handle) { return from_double(env, static_cast<double>(handle)); }
 
 napi_value null_value(napi_env env) {
   napi_value value;
@@ -320,7 +322,7 @@ c10::IValue to_ivalue(napi_env env, Engine& engine, const ArgumentPlan& plan, na
 napi_value from_ivalue(napi_env env, Engine& engine, const c10::IValue& value) {
   if (value.isTensor()) {
     const at::Tensor& tensor = value.toTensor();
-    return tensor.defined() ? from_uint(env, engine.add(tensor)) : null_value(env);
+    return tensor.defined() ? from_handle(env, engine.add(tensor)) : null_value(env);
   }
   if (value.isNone()) return null_value(env);
   if (value.isBool()) return from_bool(env, value.toBool());
@@ -355,8 +357,8 @@ std::string describe_argument(napi_env env, Engine& engine, napi_value value, bo
   if (type == napi_number) {
     double number = 0;
     napi_get_value_double(env, value, &number);
-    const auto handle = static_cast<uint32_t>(number);
-    if (tensors && number >= 0 && number == handle && engine.is_live(handle) && engine.get(handle).defined()) {
+    const auto handle = static_cast<Handle>(number >= 0 ? number : 0);
+    if (tensors && static_cast<double>(handle) == number && engine.is_live(handle) && engine.get(handle).defined()) {
       const at::Tensor& tensor = engine.get(handle);
       std::ostringstream out;
       out << dtype_name(tensor.scalar_type()) << tensor.sizes();

@@ -16,10 +16,25 @@ export interface LengthReport {
 }
 
 export type RunEvent =
-  | { readonly type: "run-start"; readonly time: string; readonly method: string; readonly model: string; readonly tasks: readonly string[]; readonly seed: number; readonly resumedAt: number }
+  | {
+      readonly type: "run-start";
+      readonly time: string;
+      readonly method: string;
+      readonly model: string;
+      readonly tasks: readonly string[];
+      readonly seed: number;
+      readonly resumedAt: number;
+    }
   | { readonly type: "lengths"; readonly report: readonly LengthReport[] }
   | { readonly type: "note"; readonly level: "info" | "warning"; readonly message: string }
-  | { readonly type: "task-start"; readonly task: string; readonly index: number; readonly steps: number; readonly trainable: number; readonly rows: number }
+  | {
+      readonly type: "task-start";
+      readonly task: string;
+      readonly index: number;
+      readonly steps: number;
+      readonly trainable: number;
+      readonly rows: number;
+    }
   | {
       readonly type: "step";
       readonly task: string;
@@ -36,7 +51,13 @@ export type RunEvent =
       /** Non-padding source and target tokens of this step per second of this step. */
       readonly tokensPerSecond: number;
     }
-  | { readonly type: "evaluation-progress"; readonly task: string; readonly afterIndex: number; readonly done: number; readonly rows: number }
+  | {
+      readonly type: "evaluation-progress";
+      readonly task: string;
+      readonly afterIndex: number;
+      readonly done: number;
+      readonly rows: number;
+    }
   | {
       readonly type: "evaluation";
       /** Task whose test rows were answered. */
@@ -49,6 +70,12 @@ export type RunEvent =
       readonly rows: number;
       readonly seconds: number;
     }
-  | { readonly type: "task-end"; readonly task: string; readonly index: number; readonly seconds: number; readonly deltaNorm: number }
+  | {
+      readonly type: "task-end";
+      readonly task: string;
+      readonly index: number;
+      readonly seconds: number;
+      readonly deltaNorm: number;
+    }
   | { readonly type: "run-end"; readonly time: string; readonly status: "done" | "interrupted" }
   | { readonly type: "run-failed"; readonly time: string; readonly message: string; readonly hint?: string };

@@ -45,11 +45,6 @@ export function embedding(weight: Tensor, indices: Tensor, paddingIdx?: number, 
   return wrap.one(call(operatorId("aten::embedding"), weight.handle, indices.handle, paddingIdx, scaleGradByFreq, sparse));
 }
 
-/** aten::dropout(Tensor input, float p, bool train) -> Tensor */
-export function dropout(input: Tensor, p: number, train: boolean): Tensor {
-  return wrap.one(call(operatorId("aten::dropout"), input.handle, p, train));
-}
-
 /** aten::zeros(int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor */
 export function zeros(size: readonly number[], options?: { dtype?: DType | null | undefined; device?: Device | null | undefined }): Tensor {
   return wrap.one(call(operatorId("aten::zeros"), size, options?.dtype ?? "float32", undefined, options?.device));
@@ -88,4 +83,74 @@ export function randn(size: readonly number[], options?: { dtype?: DType | null 
 /** aten::rand(int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor */
 export function rand(size: readonly number[], options?: { dtype?: DType | null | undefined; device?: Device | null | undefined }): Tensor {
   return wrap.one(call(operatorId("aten::rand"), size, options?.dtype ?? "float32", undefined, options?.device));
+}
+
+/** nlora::adamw_(Tensor![] params, Tensor[] grads, Tensor![] exp_avg, Tensor![] exp_avg_sq, float lr, float beta1, float beta2, float eps, float weight_decay, int step, float grad_scale) -> () */
+export function adamw_(params: readonly Tensor[], grads: readonly Tensor[], expAvg: readonly Tensor[], expAvgSq: readonly Tensor[], lr: number, beta1: number, beta2: number, eps: number, weightDecay: number, step: number, gradScale: number): void {
+  call(operatorId("nlora::adamw_"), handles(params), handles(grads), handles(expAvg), handles(expAvgSq), lr, beta1, beta2, eps, weightDecay, step, gradScale);
+}
+
+/** nlora::attention_probs(Tensor scores, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor */
+export function attentionProbs(scores: Tensor, bias: Tensor | null, mask: Tensor | null, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::attention_probs"), scores.handle, bias?.handle ?? null, mask?.handle ?? null, p, seed));
+}
+
+/** nlora::collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> Tensor */
+export function collisionCounts(a: readonly Tensor[], b: readonly Tensor[], thresholds: readonly number[]): Tensor {
+  return wrap.one(call(operatorId("nlora::collision_counts"), handles(a), handles(b), thresholds));
+}
+
+/** nlora::cross_entropy(Tensor logits, Tensor labels, int ignore_index) -> Tensor */
+export function crossEntropy(logits: Tensor, labels: Tensor, ignoreIndex: number): Tensor {
+  return wrap.one(call(operatorId("nlora::cross_entropy"), logits.handle, labels.handle, ignoreIndex));
+}
+
+/** nlora::delta_l1(Tensor[] a, Tensor[] b, float[] coefficient) -> Tensor */
+export function deltaL1(a: readonly Tensor[], b: readonly Tensor[], coefficient: readonly number[]): Tensor {
+  return wrap.one(call(operatorId("nlora::delta_l1"), handles(a), handles(b), coefficient));
+}
+
+/** nlora::delta_stats(Tensor a, Tensor b, float[] thresholds) -> (Tensor l1, Tensor counts) */
+export function deltaStats(a: Tensor, b: Tensor, thresholds: readonly number[]): [Tensor, Tensor] {
+  return wrap.many(call(operatorId("nlora::delta_stats"), a.handle, b.handle, thresholds)) as [Tensor, Tensor];
+}
+
+/** nlora::dropout(Tensor x, float p, int seed) -> Tensor */
+export function dropout(x: Tensor, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::dropout"), x.handle, p, seed));
+}
+
+/** nlora::dropout_add(Tensor x, Tensor residual, float p, int seed) -> Tensor */
+export function dropoutAdd(x: Tensor, residual: Tensor, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::dropout_add"), x.handle, residual.handle, p, seed));
+}
+
+/** nlora::dropout_keep(int n, float p, int seed) -> Tensor */
+export function dropoutKeep(n: number, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::dropout_keep"), n, p, seed));
+}
+
+/** nlora::gated_gelu_dropout(Tensor gate, Tensor value, float p, int seed) -> Tensor */
+export function gatedGeluDropout(gate: Tensor, value: Tensor, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::gated_gelu_dropout"), gate.handle, value.handle, p, seed));
+}
+
+/** nlora::grad_norm(Tensor[] grads) -> Tensor */
+export function gradNorm(grads: readonly Tensor[]): Tensor {
+  return wrap.one(call(operatorId("nlora::grad_norm"), handles(grads)));
+}
+
+/** nlora::lora_linear(Tensor x, Tensor weight, Tensor? bias, Tensor[] a, Tensor[] b, int[] offset, float[] scale, int[] group, float p, int seed) -> Tensor */
+export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, a: readonly Tensor[], b: readonly Tensor[], offset: readonly number[], scale: readonly number[], group: readonly number[], p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::lora_linear"), x.handle, weight.handle, bias?.handle ?? null, handles(a), handles(b), offset, scale, group, p, seed));
+}
+
+/** nlora::relu_dropout(Tensor x, float p, int seed) -> Tensor */
+export function reluDropout(x: Tensor, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::relu_dropout"), x.handle, p, seed));
+}
+
+/** nlora::rms_norm(Tensor x, Tensor weight, float eps) -> Tensor */
+export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
+  return wrap.one(call(operatorId("nlora::rms_norm"), x.handle, weight.handle, eps));
 }

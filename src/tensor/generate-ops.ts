@@ -69,7 +69,7 @@ export function parseSchema(raw: string): Schema {
     }
     const match = part.match(/^(\S+?)(!?)\s+([A-Za-z_0-9]+)(=.*)?$/);
     if (!match) throw new Error(`Cannot read the argument "${part}" of ${text}`);
-    const type = match[1]!;
+    const type = match[1]!.replace("!", "");
     args.push({
       name: match[3]!,
       type: type.replace(/\?$/, ""),

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { EngineError, TensorError } from "../errors.js";
 import type { DType } from "./dtype.js";
 
-/** A tensor's name on the other side: a small integer, valid until released. */
+/** A tensor's name on the other side: a whole number, valid until released. */
 export type Handle = number;
 /** A file mapped into memory; opaque. */
 export type Mapping = { readonly mapping: unique symbol };

@@ -128,7 +128,6 @@ export const OPERATORS: readonly string[] = [
   "aten::relu",
   "aten::gelu",
   "aten::silu",
-  "aten::dropout",
   "aten::nll_loss",
   "aten::cross_entropy_loss",
   // creation and conversion

@@ -1,0 +1,200 @@
+/**
+ * LoRA (Hu et al. 2021) for a stream of tasks: one trainable adapter, the earlier ones frozen and either kept stacked
+ * beside it or merged into the weights in float32. y = W x + s (B_prev A_prev + B A) drop(x), s = alpha / rank.
+ */
+import { ConfigError } from "../errors.js";
+import type { LanguageModel } from "../models/language-model.js";
+import type { Linear, LowRankAddition } from "../nn/linear.js";
+import type { Parameter } from "../nn/optim.js";
+import type { Rng } from "../random.js";
+import { tensor } from "../tensor/create.js";
+import { cat, zeros } from "../tensor/functions.gen.js";
+import { noGrad } from "../tensor/grad.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { AdapterDelta, LowRankDelta } from "./delta.js";
+
+export interface LoraOptions {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  /** Last path components of the adapted layers, or whole paths; null: the model family's usual ones. */
+  readonly targetModules: readonly string[] | null;
+  readonly previousAdapters: "stacked" | "merged";
+}
+
+/** One adapted layer. */
+export interface LoraModule {
+  readonly name: string;
+  readonly linear: Linear;
+  /** The trainable pair; A [rank, inputs], B [outputs, rank]. */
+  current: LowRankDelta | null;
+  /** Frozen pairs stacked along the rank, or null while there are none. */
+  previous: LowRankDelta | null;
+  /** The layer's weight in float32, once adapters have been merged into it. */
+  master: Tensor | null;
+}
+
+/** The linear layers that `targets` name, in the model's traversal order. Throws a ConfigError when one names none. */
+export function targetLinears(model: LanguageModel, targets: readonly string[] | null): Linear[] {
+  const wanted = targets ?? model.defaultTargets;
+  const matches = (linear: Linear, target: string): boolean =>
+    linear.name === target || linear.name.endsWith(`.${target}`);
+  for (const target of wanted) {
+    if (![...model.linears.values()].some((linear) => matches(linear, target))) {
+      const names = [...new Set([...model.linears.keys()].map((name) => name.split(".").at(-1)))].sort();
+      throw new ConfigError(
+        `lora.targetModules: no linear layer of the model is named "${target}"; its layers are named ${names.join(", ")}.`,
+      );
+    }
+  }
+  return [...model.linears.values()].filter((linear) => wanted.some((target) => matches(linear, target)));
+}
+
+export class Lora {
+  readonly modules: readonly LoraModule[];
+  readonly scale: number;
+
+  constructor(
+    model: LanguageModel,
+    readonly options: LoraOptions,
+  ) {
+    this.scale = options.alpha / options.rank;
+    this.modules = targetLinears(model, options.targetModules).map((linear) => ({
+      name: linear.name,
+      linear,
+      current: null,
+      previous: null,
+      master: null,
+    }));
+  }
+
+  /** Opens a fresh trainable pair in every module: A uniform on +-1/sqrt(inputs), B zero (so dW starts at zero). */
+  open(rng: Rng): Parameter[] {
+    if (this.modules.some((module) => module.current)) throw new Error("close the open adapter first");
+    const parameters: Parameter[] = [];
+    for (const module of this.modules) {
+      const { inputs, outputs } = module.linear;
+      const bound = 1 / Math.sqrt(inputs);
+      const own = rng.fork(module.name);
+      const values = Float32Array.from({ length: this.options.rank * inputs }, () => (2 * own.uniform() - 1) * bound);
+      const a = tensor(values, [this.options.rank, inputs]).keep();
+      const b = zeros([outputs, this.options.rank]).keep();
+      parameters.push(...this.#attach(module, { a, b }));
+    }
+    return parameters;
+  }
+
+  /** Opens a trainable pair with given values (copied), as when a finished adapter is trained on. */
+  openWith(delta: AdapterDelta): Parameter[] {
+    return this.modules.flatMap((module) => {
+      const given = delta.modules.get(module.name);
+      if (!given) throw new ConfigError(`The adapter ${delta.name} has no module ${module.name}.`);
+      return this.#attach(module, { a: given.a.clone().keep(), b: given.b.clone().keep() });
+    });
+  }
+
+  #attach(module: LoraModule, pair: LowRankDelta): Parameter[] {
+    pair.a.requiresGrad = true;
+    pair.b.requiresGrad = true;
+    module.current = pair;
+    module.linear.additionDropout = this.options.dropout;
+    this.#refresh(module);
+    return [
+      { name: `${module.name}.lora_A.weight`, tensor: pair.a },
+      { name: `${module.name}.lora_B.weight`, tensor: pair.b },
+    ];
+  }
+
+  /** A copy of the trainable pair of every module, owned by the caller. */
+  snapshot(name: string): AdapterDelta {
+    const copy = (value: Tensor): Tensor => noGrad(() => value.detach().clone()).keep();
+    return tidy(() => ({
+      name,
+      scale: this.scale,
+      modules: new Map(
+        this.modules.map((module) => {
+          const { a, b } = this.#open(module);
+          return [module.name, { a: copy(a), b: copy(b) }];
+        }),
+      ),
+    }));
+  }
+
+  /** Freezes the trainable pair: stacks it onto the earlier ones, or adds it to the weights. */
+  close(): void {
+    for (const module of this.modules) {
+      const { a, b } = this.#open(module);
+      this.#freeze(module, a, b);
+      a.dispose();
+      b.dispose();
+      module.current = null;
+      this.#refresh(module);
+    }
+  }
+
+  /** Adds a finished adapter as a frozen one, as when a run is resumed. */
+  addFrozen(delta: AdapterDelta): void {
+    for (const module of this.modules) {
+      const given = delta.modules.get(module.name);
+      if (!given) throw new ConfigError(`The adapter ${delta.name} has no module ${module.name}.`);
+      this.#freeze(module, given.a, given.b);
+      this.#refresh(module);
+    }
+  }
+
+  #open(module: LoraModule): LowRankDelta {
+    if (!module.current) throw new Error("no adapter is open");
+    return module.current;
+  }
+
+  #freeze(module: LoraModule, a: Tensor, b: Tensor): void {
+    noGrad(() =>
+      tidy(() => {
+        const { previous, linear } = module;
+        if (this.options.previousAdapters === "merged") {
+          module.master ??= linear.weight.toDtype("float32").clone().keep();
+          module.master.add_(b.detach().matmul(a.detach()).mul(this.scale));
+          linear.weight.copy_(module.master);
+          return;
+        }
+        module.previous = {
+          a: cat(previous ? [previous.a, a.detach()] : [a.detach()], 0).keep(),
+          b: cat(previous ? [previous.b, b.detach()] : [b.detach()], 1).keep(),
+        };
+        previous?.a.dispose();
+        previous?.b.dispose();
+      }),
+    );
+  }
+
+  #refresh(module: LoraModule): void {
+    const additions: LowRankAddition[] = [];
+    for (const pair of [module.previous, module.current]) if (pair) additions.push({ ...pair, scale: this.scale });
+    module.linear.additions = additions;
+  }
+
+  /** The trainable pairs, module by module. */
+  get current(): readonly (LowRankDelta & { readonly linear: Linear })[] {
+    return this.modules.map((module) => ({ ...this.#open(module), linear: module.linear }));
+  }
+
+  dispose(): void {
+    for (const module of this.modules) {
+      module.linear.additions = [];
+      for (const pair of [module.previous, module.current]) {
+        pair?.a.dispose();
+        pair?.b.dispose();
+      }
+      module.master?.dispose();
+    }
+  }
+}
+
+/** Releases the factors of an adapter. */
+export function disposeDelta(delta: AdapterDelta): void {
+  for (const { a, b } of delta.modules.values()) {
+    a.dispose();
+    b.dispose();
+  }
+}

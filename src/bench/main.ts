@@ -1,0 +1,135 @@
+/**
+ * `npm run bench`: the same T5 trained and evaluated by this project and by plain eager PyTorch, step by step in turn, so
+ * that a machine whose speed drifts changes both alike. Needs nothing but the engine; PyTorch takes part where a Python
+ * with torch is found (NLORA_PYTHON, or python3), and a second engine built against that torch's libtorch compares the
+ * two on the very same libtorch (NLORA_BENCH_ENGINE=path/to/nlora.node).
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { packageRoot } from "../tensor/native.js";
+import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
+
+const SHAPES: Readonly<Record<string, ModelShape>> = {
+  "t5-mini": { d_model: 256, d_ff: 1024, heads: 4, d_kv: 64, layers: 4, vocab: 8128 },
+  "t5-small": { d_model: 512, d_ff: 2048, heads: 8, d_kv: 64, layers: 6, vocab: 32128 },
+};
+
+class Participant {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly trainSeconds: number[] = [];
+  readonly evaluateSeconds: number[] = [];
+  torch = "?";
+  peakBytes = 0;
+
+  constructor(
+    readonly name: string,
+    command: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ) {
+    this.#child = spawn(command[0]!, command.slice(1), {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, ...environment },
+    });
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async ask(command: Command): Promise<Answer> {
+    this.#child.stdin!.write(`${JSON.stringify(command)}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`${this.name} ended while it was asked to ${command.cmd}`);
+    const answer = JSON.parse(value) as Answer;
+    if (answer.error) throw new Error(`${this.name}: ${answer.error}`);
+    return answer;
+  }
+}
+
+const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+};
+
+function option(name: string, fallback: string): string {
+  const at = process.argv.indexOf(`--${name}`);
+  return at > 0 ? (process.argv[at + 1] ?? fallback) : fallback;
+}
+
+function pythonWithTorch(): string | null {
+  const candidates = [process.env.NLORA_PYTHON, "python3"].filter((name) => name !== undefined);
+  const works = (python: string) => spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status === 0;
+  return candidates.find(works) ?? null;
+}
+
+const rounds = Number(option("rounds", "12"));
+const threads = Number(option("threads", "2"));
+const shapeName = option("shape", "t5-small");
+const shape = SHAPES[shapeName];
+if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);
+const python = pythonWithTorch();
+const waiting = { OMP_NUM_THREADS: String(threads), GOMP_SPINCOUNT: process.env.GOMP_SPINCOUNT ?? "2000" };
+const own = [process.execPath, join(packageRoot, "dist/bench/subject.js")];
+
+const participants = (): Participant[] => {
+  const list = [new Participant("nlora", own, waiting)];
+  const engine = process.env.NLORA_BENCH_ENGINE;
+  if (engine) list.push(new Participant("nlora on PyTorch's libtorch", own, { ...waiting, NLORA_ENGINE: engine }));
+  if (python) list.push(new Participant("PyTorch eager", [python, join(packageRoot, "bench/peer_t5.py")], waiting));
+  return list;
+};
+
+console.log(`T5 of ${shapeName}'s size, batch 8, source 128, target 8, dropout 0.1, LoRA r = 8 on q and v, N-LoRA penalty,`);
+console.log(`AdamW, ${threads} threads; ${rounds} interleaved rounds, medians.${python ? "" : " No Python with torch was found."}\n`);
+
+const baseline: Record<string, number> = {};
+for (const dtype of ["float32", "bfloat16"] as const) {
+  const setup: Setup = {
+    cmd: "setup",
+    model: shape,
+    batch: 8,
+    source: 128,
+    target: 8,
+    dtype,
+    dropout: 0.1,
+    rank: 8,
+    alpha: 32,
+    threads,
+    seed: 1,
+    penalty: true,
+  };
+  const all = participants();
+  for (const each of all) each.torch = (await each.ask(setup)).torch ?? "?";
+  for (const each of all) {
+    await each.ask({ cmd: "train", steps: 3 });
+    await each.ask({ cmd: "evaluate", batches: 1, maxNewTokens: 4 });
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const each of all) each.trainSeconds.push(...((await each.ask({ cmd: "train", steps: 2 })).seconds ?? []));
+    for (const each of all) {
+      each.evaluateSeconds.push(
+        ...((await each.ask({ cmd: "evaluate", batches: 1, maxNewTokens: 4 })).seconds ?? []),
+      );
+    }
+  }
+  for (const each of all) {
+    each.peakBytes = (await each.ask({ cmd: "memory" })).peakBytes ?? 0;
+    await each.ask({ cmd: "quit" });
+  }
+  const peer = all.find((each) => each.name === "PyTorch eager");
+  if (peer) baseline[dtype] = median(peer.trainSeconds);
+  console.log(`${dtype}`);
+  console.log("  participant                       libtorch        step ms  vs PyTorch  vs its fp32  evaluate ms  vs PyTorch  peak MiB");
+  for (const each of all) {
+    const step = median(each.trainSeconds);
+    const evaluate = median(each.evaluateSeconds);
+    const ratio = (value: number | undefined) => (value === undefined ? "-" : value.toFixed(2)).padStart(10);
+    console.log(
+      `  ${each.name.padEnd(32)}  ${each.torch.padEnd(14)} ${(1000 * step).toFixed(1).padStart(8)}  ` +
+        `${ratio(peer && median(peer.trainSeconds) / step)}  ${ratio(baseline.float32 && baseline.float32 / step)}   ` +
+        `${(1000 * evaluate).toFixed(1).padStart(10)}  ${ratio(peer && median(peer.evaluateSeconds) / evaluate)}  ` +
+        `${(each.peakBytes / 2 ** 20).toFixed(0).padStart(8)}`,
+    );
+  }
+  console.log("");
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+/** The command line. Commands are loaded when they run, so that help starts at once and needs no engine. */
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError } from "commander";
+import { EXIT, type ExitCode, errorText, exitCodeOf, reported } from "./exit.js";
+import { settingsHelp } from "./settings-help.js";
+import { packageVersion } from "./version.js";
+
+const EXAMPLES = `
+Examples:
+  nlora demo                                    three methods on the bundled tasks, in minutes
+  nlora train configs/t5-mini-order-1.yaml --data ../shared/data/cl-benchmark
+  nlora train run.yaml --set method=o-lora --set training.epochs=1 --seed 43
+  nlora train --resume runs/20260131-174502-run-n-lora-s42
+  nlora inspect runs/*/adapters/1-dbpedia runs/*/adapters/2-amazon
+  nlora doctor                                  what the engine was built with
+
+A run is a folder: config.yaml, events.jsonl, adapters/, predictions/, record.json.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+Environment: OMP_NUM_THREADS, GOMP_SPINCOUNT (default 2000), NO_COLOR, NLORA_DEBUG=1 (stack traces).`;
+
+const TRAIN_HELP = () => `
+Progress goes to stderr, results to stdout. Ctrl+C ends the run after the current step; --resume goes on at the first
+task that is not finished. Relative paths count from the working directory.
+
+Examples:
+  nlora train run.yaml --set lora.rank=4 --set "method.lambda=[0.4, 0.4, 1.2, 0.4]"
+  nlora train run.yaml --set "method={name: o-lora, lambda1: 0.5}" --out runs/o-lora
+  nlora train run.yaml --json | jq 'select(.type == "evaluation")'
+
+Settings (a config file holds any of them; --set gives one):
+${settingsHelp()}`;
+
+/** The whole command line; `finish` receives the exit code of the command that ran. */
+function program(finish: (code: ExitCode) => void): Command {
+  const root = new Command("nlora")
+    .description("Continual fine-tuning of language models: N-LoRA and the methods it is compared with.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text) })
+    .showHelpAfterError("hint: nlora --help lists commands and options")
+    .addHelpText("after", EXAMPLES);
+
+  root
+    .command("train")
+    .description("train one model on a sequence of tasks and measure what it keeps")
+    .argument("[config]", "YAML file with the settings; with --resume, the run folder's own by default")
+    .option("--data <dir>", "folder of the benchmark data (data.root)")
+    .option("--out <dir>", "run folder (default: runs/<date-time>-<name>-<method>-s<seed>)")
+    .option("--resume <dir>", "go on with the interrupted run in this folder")
+    .option("--set <key=value>", "change one setting, the value in YAML; may be repeated", collect)
+    .option("--seed <n>", "seed of the run")
+    .option("--quiet", "no progress, only the result")
+    .option("--json", "events as NDJSON on stdout, the record as the last line")
+    .addHelpText("after", TRAIN_HELP)
+    .action(async (config, options) =>
+      finish(await (await import("./commands/train.js")).train(config, options)),
+    );
+
+  root
+    .command("demo")
+    .description(
+      "train the bundled model on four bundled tasks with n-lora, o-lora and seq-lora, and compare them",
+    )
+    .option("--out <dir>", "folder of the three runs (default: runs/<date-time>-demo)")
+    .option("--quick", "a few steps only, to see that everything works")
+    .option("--quiet", "no progress, only the result")
+    .option("--json", "events as NDJSON on stdout, each run's record after them")
+    .action(async (options) => finish(await (await import("./commands/demo.js")).demo(options)));
+
+  root
+    .command("inspect")
+    .description("print OO, AWOM, GSR, ACR, collision rates with their lift and inner products of adapters")
+    .argument(
+      "<folder...>",
+      "PEFT adapter folders in the order of training; the last one is the newest task's",
+    )
+    .option("--json", "one JSON object on stdout")
+    .action(async (folders, options) =>
+      finish(await (await import("./commands/inspect.js")).inspect(folders, options)),
+    );
+
+  root
+    .command("doctor")
+    .description("print engine version, build flags, BLAS, threads, vector extensions, devices and backends")
+    .option("--json", "one JSON object on stdout")
+    .action(async (options) => finish(await (await import("./commands/doctor.js")).doctor(options)));
+  return root;
+}
+
+function collect(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, value];
+}
+
+/** Runs one command line (without node and script) and returns its exit code. Errors are printed, never thrown. */
+export async function main(args: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = EXIT.done;
+  try {
+    await program((result) => {
+      code = result;
+    }).parseAsync(args, { from: "user" });
+    return code;
+  } catch (error) {
+    // Commander has printed its message by now; help and version arrive here as well.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    const problem = reported(error);
+    process.stderr.write(errorText(problem));
+    return exitCodeOf(problem);
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // The reader of a pipe has seen enough.
+    if (error.code === "EPIPE") process.exit(EXIT.done);
+    throw error;
+  });
+  process.exitCode = await main(process.argv.slice(2));
+}

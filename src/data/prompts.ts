@@ -1,0 +1,40 @@
+/** The benchmark's prompt, byte for byte as the released collator assembles it (N-LoRA, Table 6; the official scripts). */
+import type { Example, PromptParts } from "./task.js";
+
+/** Whether the prompt names the task family and the dataset (official) or leaves both lines out. */
+export type PromptIdentity = "task+dataset" | "none";
+
+/** What a prompt needs to know of a dataset; a catalog entry is one. */
+export interface PromptSource {
+  readonly name: string;
+  readonly family: string;
+  /** One line without its newline; null: neither instruction nor option line. */
+  readonly instruction: string | null;
+}
+
+/**
+ * The three pieces of a source text; joined they are the prompt. The body is the sentence as it stands in the data, so
+ * a sentence that ends with a newline gives a blank line before "Answer:", as in the release.
+ */
+export function renderPrompt(
+  dataset: PromptSource,
+  labels: readonly string[],
+  sentence: string,
+  options: { readonly identity: PromptIdentity },
+): PromptParts {
+  const identity = options.identity === "none" ? "" : `Task:${dataset.family}\nDataset:${dataset.name}\n`;
+  // The blank before the newline that ends the option line is official.
+  const question =
+    dataset.instruction === null ? "" : `${dataset.instruction}\nOption: ${labels.join(", ")} \n`;
+  return { head: identity + question, body: sentence, suffix: "\nAnswer:" };
+}
+
+/** The source text of a prompt. */
+export function joinPrompt(parts: PromptParts): string {
+  return parts.head + parts.body + parts.suffix;
+}
+
+/** An example from prompt pieces and its label. */
+export function promptExample(parts: PromptParts, output: string): Example {
+  return { input: joinPrompt(parts), output, parts };
+}

@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { syntheticStream } from "./synthetic.js";
+import { ASIDES, SLOTS, SYNTHETIC_TASKS } from "./synthetic-words.js";
+
+const stream = syntheticStream({ seed: 1, trainRows: 500, testRows: 100 });
+
+test("the bundled stream has four tasks with disjoint label sets, evenly filled", () => {
+  expect(stream.tasks.length).toBe(4);
+  const labels = stream.tasks.flatMap((task) => task.labels ?? []);
+  expect(new Set(labels).size).toBe(20);
+  for (const task of stream.tasks) {
+    for (const label of task.labels!) {
+      expect(task.train.filter((row) => row.output === label).length).toBe(100);
+      expect(task.test.filter((row) => row.output === label).length).toBe(20);
+    }
+  }
+});
+
+test("no text occurs twice, neither within a split nor across train and test", () => {
+  for (const task of stream.tasks) {
+    const texts = [...task.train, ...task.test].map((row) => row.input);
+    expect(new Set(texts).size).toBe(600);
+  }
+});
+
+test("the same seed gives the same stream; another seed gives other texts", () => {
+  const options = { seed: 1, trainRows: 500, testRows: 100 };
+  expect(syntheticStream(options)).toEqual(stream);
+  expect(syntheticStream({ ...options, seed: 2 }).tasks[0]!.test[0]).not.toEqual(stream.tasks[0]!.test[0]);
+  expect(syntheticStream({ ...options, trainRows: 20 }).tasks[3]!.test).toEqual(stream.tasks[3]!.test);
+});
+
+test("every text is in the benchmark's format, with no slot left open", () => {
+  for (const [index, task] of stream.tasks.entries()) {
+    const words = SYNTHETIC_TASKS[index]!;
+    const head = `Task:${words.family}\nDataset:${task.name}\n${words.instruction}\nOption: ${task.labels!.join(", ")} \n`;
+    for (const row of [...task.train, ...task.test]) {
+      expect(row.input.startsWith(head)).toBe(true);
+      expect(row.input.endsWith("\nAnswer:")).toBe(true);
+      expect(row.input).toBe(row.parts!.head + row.parts!.body + row.parts!.suffix);
+      expect(row.input).not.toMatch(/[{}]|undefined/);
+    }
+  }
+});
+
+test("cues are distinct, never contain a label of their task, and no neutral word names one", () => {
+  for (const words of SYNTHETIC_TASKS) {
+    const cues = Object.values(words.cues).flat();
+    expect(new Set(cues).size).toBe(cues.length);
+    const neutral = [...Object.values(SLOTS).flat(), ...ASIDES, ...words.templates];
+    for (const label of Object.keys(words.cues)) {
+      for (const phrase of [...cues, ...neutral])
+        expect(phrase).not.toMatch(new RegExp(`\\b${label}\\b`, "i"));
+    }
+  }
+});
+
+test("every text carries a phrase of its own label, and of another label too", () => {
+  for (const [index, task] of stream.tasks.entries()) {
+    const cues = Object.entries(SYNTHETIC_TASKS[index]!.cues);
+    const bare = (text: string) => text.toLowerCase().replace(/[.,;]/g, "");
+    for (const row of task.test) {
+      const body = bare(row.parts!.body);
+      const labelsFound = cues.filter(([, phrases]) => phrases.some((phrase) => body.includes(bare(phrase))));
+      expect(labelsFound.map(([label]) => label)).toContain(row.output);
+      expect(labelsFound.length).toBeGreaterThanOrEqual(2);
+    }
+  }
+});
+
+test("a number of rows that is no positive integer is refused", () => {
+  expect(() => syntheticStream({ seed: 1, trainRows: 0, testRows: 1 })).toThrowError(/trainRows.*found 0/);
+});

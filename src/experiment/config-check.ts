@@ -1,0 +1,78 @@
+/** What a schema cannot say of a configuration: settings that contradict each other or do not fit the stream. */
+import { taskOrder } from "../data/orders.js";
+import { SYNTHETIC_TASKS } from "../data/synthetic-words.js";
+import type { Problem } from "./config-issues.js";
+import type { Config } from "./schema.js";
+
+/** The names of the tasks in the order of training, known before any data is read. */
+export function taskNames(config: Config): string[] {
+  const { data } = config;
+  switch (data.kind) {
+    case "benchmark":
+      return [...(data.tasks ?? taskOrder(`order-${data.order ?? 1}`).datasets)];
+    case "jsonl":
+      return data.tasks.map((task) => task.name);
+    case "synthetic":
+      return SYNTHETIC_TASKS.map((task) => task.name);
+  }
+}
+
+export function checkConfig(config: Config): Problem[] {
+  return [...checkData(config), ...checkPerTask(config), ...checkTraining(config)];
+}
+
+function* checkData(config: Config): Generator<Problem> {
+  const { data } = config;
+  if (data.kind === "benchmark") {
+    if (data.root === null) {
+      yield {
+        path: ["data", "root"],
+        message: "expected the folder of the benchmark data; set it, or pass --data DIR",
+      };
+    }
+    if (data.order !== null && data.tasks !== null) {
+      yield {
+        path: ["data", "tasks"],
+        message: `give either tasks or order, not both (order is ${data.order})`,
+      };
+    }
+  }
+  if (data.kind === "jsonl" && data.holdOut === null) {
+    for (const [index, task] of data.tasks.entries()) {
+      if (task.test !== null) continue;
+      yield {
+        path: ["data", "tasks", index, "test"],
+        message: "expected a file, or data.holdOut to test on, found nothing",
+      };
+    }
+  }
+  const names = taskNames(config);
+  for (const [index, name] of names.entries()) {
+    if (names.indexOf(name) === index) continue;
+    yield { path: ["data", "tasks", index], message: `the task ${name} is in the list twice` };
+  }
+}
+
+function* checkPerTask(config: Config): Generator<Problem> {
+  const names = taskNames(config);
+  const settings: [string, unknown][] = [
+    ["training.epochs", config.training.epochs],
+    ["training.learningRate", config.training.learningRate],
+    ...Object.entries(config.method).map(([key, value]): [string, unknown] => [`method.${key}`, value]),
+  ];
+  for (const [key, value] of settings) {
+    if (!Array.isArray(value) || value.length === names.length) continue;
+    yield {
+      path: key.split("."),
+      message: `expected ${names.length} values, one per task (${names.join(", ")}), found a list of ${value.length}`,
+    };
+  }
+}
+
+function* checkTraining({ training }: Config): Generator<Problem> {
+  if (training.microBatchSize === null || training.microBatchSize <= training.batchSize) return;
+  yield {
+    path: ["training", "microBatchSize"],
+    message: `expected at most batchSize (${training.batchSize}), found ${training.microBatchSize}`,
+  };
+}

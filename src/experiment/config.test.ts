@@ -1,0 +1,268 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigError, UsageError } from "../errors.js";
+import { METHOD_NAMES } from "../methods/options.js";
+import {
+  type ConfigOverrides,
+  firstDifference,
+  loadConfig,
+  parseConfig,
+  resolveConfig,
+  taskNames,
+  writeConfig,
+} from "./config.js";
+
+function errorLines(yaml: string, overrides: ConfigOverrides = {}): string[] {
+  try {
+    parseConfig(yaml, "run.yaml", overrides);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message.split("\n");
+  }
+  throw new Error("the config was accepted");
+}
+
+describe("defaults", () => {
+  it("fill an empty file with the paper's settings", () => {
+    const config = parseConfig("", "run.yaml");
+    expect(config.seed).toBe(42);
+    expect(config.lora).toEqual({
+      rank: 8,
+      alpha: 32,
+      dropout: 0.1,
+      targetModules: null,
+      previousAdapters: "stacked",
+      seqDelta: "snapshot",
+    });
+    expect(config.method).toEqual({
+      name: "n-lora",
+      penalty: { kind: "delta-w", normalise: "rms", includeScaling: false },
+      lambda: 0.4,
+      lambdaUnit: "published",
+    });
+    expect(config.training).toMatchObject({
+      epochs: 10,
+      batchSize: 32,
+      microBatchSize: null,
+      learningRate: 1e-3,
+    });
+    expect(config.training.clip).toEqual({ norm: 1, scope: "total" });
+    expect(config.data).toMatchObject({ kind: "synthetic" });
+    expect(taskNames(config)).toHaveLength(4);
+  });
+
+  it("a group whose settings are all commented out counts as not given", () => {
+    expect(parseConfig("training:\n  # epochs: 3\nseed: 7\n", "run.yaml").training.epochs).toBe(10);
+  });
+
+  it("a benchmark without order and tasks is order 1, its folder absolute", () => {
+    const config = parseConfig("data: { kind: benchmark, root: some/where }", "run.yaml");
+    expect(config.data).toMatchObject({ order: 1, root: resolve("some/where") });
+    expect(taskNames(config)).toEqual(["dbpedia", "amazon", "yahoo", "agnews"]);
+  });
+
+  it("a method may be given by its name alone", () => {
+    expect(resolveConfig({ method: "o-lora" }).method).toEqual({
+      name: "o-lora",
+      lambda1: 0.5,
+      lambda2: 0,
+      orth: "abs",
+    });
+  });
+});
+
+describe("errors", () => {
+  it("are reported all together, each with its place in the file", () => {
+    const yaml = [
+      "seed: -1",
+      "method:",
+      "  name: n-lora",
+      "  lamda: 0.4",
+      "training:",
+      '  batchSize: "many"',
+      "  learning_rate: 0.001",
+      "  betas: [0.9]",
+      "colour: red",
+    ].join("\n");
+    expect(errorLines(yaml)).toEqual([
+      "run.yaml:1:1: seed: expected a whole number >= 0 and <= 4294967295, found -1",
+      "run.yaml:4:3: method.lamda: unknown key; did you mean lambda?",
+      'run.yaml:6:3: training.batchSize: expected a whole number >= 1, found "many"',
+      "run.yaml:7:3: training.learning_rate: unknown key; did you mean learningRate?",
+      "run.yaml:8:3: training.betas: expected two numbers >= 0 and < 1, found [0.9]",
+      expect.stringMatching(/^run\.yaml:9:1: colour: unknown key; known here: name, seed, model, /),
+    ]);
+  });
+
+  it("suggest the method and the dataset that were probably meant", () => {
+    expect(errorLines("method:\n  name: nlora\n")).toEqual([
+      'run.yaml:2:3: method.name: expected one of seq-lora, inc-lora, o-lora, n-lora, o-lora-n-lora, found "nlora"; did you mean n-lora?',
+    ]);
+    const [line] = errorLines("data:\n  kind: benchmark\n  root: x\n  tasks:\n    - yelp\n    - agnew\n");
+    expect(line).toMatch(
+      /^run\.yaml:6:7: data\.tasks\.1: expected one of dbpedia, .*found "agnew"; did you mean agnews\?$/,
+    );
+  });
+
+  it("name a method that is not given and one given as something else", () => {
+    expect(errorLines("method: { lambda: 1 }")[0]).toMatch(
+      /^run\.yaml:1:1: method\.name: expected one of .*, found nothing$/,
+    );
+    expect(errorLines("method: 3")[0]).toMatch(/^run\.yaml:1:1: method: expected one of .*, found 3$/);
+  });
+
+  it("point into YAML that cannot be read", () => {
+    expect(errorLines("seed: 1\nseed: 2\n")[0]).toMatch(/^run\.yaml:2:1: Map keys must be unique/);
+    expect(errorLines("training: [1, 2\n")[0]).toMatch(/^run\.yaml:\d+:\d+: /);
+    expect(errorLines("- 1\n- 2\n")[0]).toMatch(/^run\.yaml:1:1: expected a mapping with keys of name, seed/);
+  });
+
+  it("of a list with the wrong length name both lengths", () => {
+    const yaml = "method: { name: n-lora, lambda: [1, 2, 3] }\ntraining:\n  epochs: [1, 2]\n";
+    const lines = errorLines(yaml);
+    expect(lines[0]).toMatch(
+      /^run\.yaml:1:25: method\.lambda: expected 4 values, one per task \(.*\), found a list of 3$/,
+    );
+    expect(lines[1]).toMatch(/^run\.yaml:3:3: training\.epochs: expected 4 values.* found a list of 2$/);
+    const jsonl =
+      "data: { kind: jsonl, tasks: [{ name: a, train: a.jsonl, test: b.jsonl }] }\ntraining: { epochs: [1, 2] }";
+    expect(errorLines(jsonl)[0]).toMatch(/expected 1 values, one per task \(a\), found a list of 2/);
+  });
+
+  it("of contradictions say what contradicts what", () => {
+    expect(errorLines("data: { kind: benchmark }")[0]).toMatch(/data\.root: expected the folder.*--data DIR/);
+    expect(errorLines("data: { kind: benchmark, root: x, order: 2, tasks: [yelp] }")[0]).toMatch(
+      /either tasks or order/,
+    );
+    expect(errorLines("data: { kind: benchmark, root: x, tasks: [yelp, yelp] }")[0]).toMatch(
+      /yelp is in the list twice/,
+    );
+    expect(errorLines("data: { kind: jsonl, tasks: [{ name: a, train: a.jsonl }] }")[0]).toMatch(
+      /data\.tasks\.0\.test: .*holdOut/,
+    );
+    expect(errorLines("training: { batchSize: 8, microBatchSize: 16 }")[0]).toMatch(
+      /at most batchSize \(8\), found 16/,
+    );
+  });
+
+  it("of a task name that would leave the run folder refuse it", () => {
+    expect(errorLines("data: { kind: jsonl, tasks: [{ name: ../a, train: a, test: b }] }")[0]).toMatch(
+      /data\.tasks\.0\.name/,
+    );
+    expect(errorLines("name: a/b")[0]).toMatch(/name: expected a name of letters/);
+  });
+
+  it("of a file that is not there name the file", () => {
+    expect(() => loadConfig("/nowhere/run.yaml")).toThrow(
+      "cannot read the config /nowhere/run.yaml: there is no such file",
+    );
+  });
+});
+
+describe("settings from the command line", () => {
+  it("win over the file, their values read as YAML", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "nlora-")), "run.yaml");
+    writeFileSync(file, "seed: 1\ntraining: { epochs: 3 }\n");
+    const config = loadConfig(file, {
+      set: ["training.epochs=[1, 2, 3, 4]", "lora.rank=4", "method=inc-lora", "threads=2"],
+      seed: "9",
+      data: "bench",
+    });
+    expect(config.training.epochs).toEqual([1, 2, 3, 4]);
+    expect(config).toMatchObject({
+      seed: 9,
+      threads: 2,
+      method: { name: "inc-lora" },
+      data: { kind: "benchmark" },
+    });
+    expect(config.lora.rank).toBe(4);
+  });
+
+  it("reach into a method given by its name and into lists", () => {
+    const yaml = "method: o-lora\ndata: { kind: jsonl, tasks: [{ name: a, train: a, test: b }] }";
+    const config = parseConfig(yaml, "run.yaml", { set: ["method.lambda1=2", "data.tasks.0.name=z"] });
+    expect(config.method).toMatchObject({ name: "o-lora", lambda1: 2 });
+    expect(taskNames(config)).toEqual(["z"]);
+  });
+
+  it("are named in the error, not the file", () => {
+    expect(errorLines("seed: 1", { set: ["training.batchSize=many"] })).toEqual([
+      '--set training.batchSize=many: training.batchSize: expected a whole number >= 1, found "many"',
+    ]);
+    expect(errorLines("seed: 1", { seed: "x" })).toEqual([
+      expect.stringMatching(/^--seed x: seed: expected a whole/),
+    ]);
+    expect(errorLines("seed: 1", { set: ["seed.x=1"] })).toEqual([
+      "--set seed.x=1: seed is 1, which has no settings of its own",
+    ]);
+    expect(errorLines("data: { kind: synthetic }", { data: "d" })[0]).toMatch(
+      /^--data d: only data\.kind benchmark/,
+    );
+    expect(() => parseConfig("", "run.yaml", { set: ["seed"] })).toThrow(UsageError);
+  });
+
+  it("cannot reach outside the config's own keys", () => {
+    expect(() => parseConfig("", "run.yaml", { set: ["__proto__.polluted=1"] })).not.toThrow(TypeError);
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  });
+});
+
+describe("writing", () => {
+  const perTask = fc.oneof(
+    fc.double({ min: 0, max: 10, noNaN: true }),
+    fc.array(fc.double({ min: 0, max: 10, noNaN: true }), { minLength: 4, maxLength: 4 }),
+  );
+
+  it("and reading gives the same config", () => {
+    const settings = fc.record(
+      {
+        name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,12}$/),
+        seed: fc.nat(),
+        model: fc.stringMatching(/^[^\0]{1,20}$/),
+        method: fc.constantFrom(...METHOD_NAMES),
+        training: fc.record({
+          learningRate: perTask,
+          weightDecay: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),
+        }),
+        lora: fc.record(
+          { targetModules: fc.array(fc.string({ minLength: 1 }), { minLength: 1 }) },
+          { requiredKeys: [] },
+        ),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(settings, (values) => {
+        const config = resolveConfig(values);
+        const text = writeConfig(config);
+        expect(firstDifference(parseConfig(text, "config.yaml"), config)).toBeNull();
+        expect(writeConfig(parseConfig(text, "config.yaml"))).toBe(text);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("lists every setting, so that a later default changes nothing", () => {
+    const text = writeConfig(resolveConfig({}));
+    for (const key of [
+      "lambdaUnit: published",
+      "microBatchSize: null",
+      "previousAdapters: stacked",
+      "maxNewTokens: 50",
+    ]) {
+      expect(text).toContain(key);
+    }
+  });
+});
+
+describe("comparing", () => {
+  it("names the first setting that differs, and what it is on both sides", () => {
+    const one = resolveConfig({});
+    const two = resolveConfig({ training: { epochs: [1, 2, 3, 4] }, evaluation: { base: false } });
+    expect(firstDifference(one, two)).toEqual({ key: "training.epochs", left: 10, right: [1, 2, 3, 4] });
+    expect(firstDifference(one, resolveConfig({}))).toBeNull();
+  });
+});

@@ -1,0 +1,179 @@
+/**
+ * Reads and writes configurations: YAML plus overrides in, a whole `Config` out, or one ConfigError with a line for
+ * everything that is wrong. Relative paths count from the working directory and are absolute in the result.
+ */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { type Document, LineCounter, parseDocument, stringify } from "yaml";
+import { ConfigError, UsageError } from "../errors.js";
+import { checkConfig } from "./config-check.js";
+import {
+  type Origin,
+  type Override,
+  type Path,
+  problemLines,
+  problemsOf,
+  show,
+  valueAt,
+} from "./config-issues.js";
+import { type Config, configSchema } from "./schema.js";
+
+export { taskNames } from "./config-check.js";
+export type { Config } from "./schema.js";
+
+/** Settings given on the command line; they win over the file's. */
+export interface ConfigOverrides {
+  /** `key.path=value` each, the value in YAML. */
+  readonly set?: readonly string[] | undefined;
+  readonly seed?: string | undefined;
+  /** Folder of the benchmark data: `data.root`. */
+  readonly data?: string | undefined;
+}
+
+/** The configuration of a file. Throws a ConfigError. */
+export function loadConfig(file: string, overrides: ConfigOverrides = {}): Config {
+  let yaml: string;
+  try {
+    yaml = readFileSync(file, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new ConfigError(
+      `cannot read the config ${file}: ${missing ? "there is no such file" : (error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return parseConfig(yaml, file, overrides);
+}
+
+/** The configuration of a YAML text; `name` stands for the file in error messages. Throws a ConfigError. */
+export function parseConfig(yaml: string, name: string, overrides: ConfigOverrides = {}): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(yaml, { lineCounter: lines });
+  if (document.errors.length > 0) {
+    const messages = document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return `${name}:${line}:${col}: ${error.message.split(/ at line \d|\n/)[0]}`;
+    });
+    throw new ConfigError(messages.join("\n"));
+  }
+  return resolveDocument(document, { file: name, document, lines, overrides: parseOverrides(overrides) });
+}
+
+/** The configuration of a plain object; what it leaves out gets its default. Throws a ConfigError. */
+export function resolveConfig(values: unknown, overrides: ConfigOverrides = {}): Config {
+  return parseConfig(stringify(values), "config", overrides);
+}
+
+function resolveDocument(document: Document, origin: Origin): Config {
+  const fail = (messages: readonly string[]) => new ConfigError(messages.join("\n"));
+  const input: unknown = document.toJS() ?? {};
+  if (typeof input === "object" && !Array.isArray(input)) {
+    const settings = input as Record<string, unknown>;
+    for (const [key, value] of Object.entries(settings)) {
+      // A group whose settings are all commented out.
+      if (value === null) delete settings[key];
+    }
+    const wrong = origin.overrides.flatMap((override) => applyOverride(settings, override));
+    if (wrong.length > 0) throw fail(wrong);
+  }
+  const parsed = configSchema.safeParse(input);
+  if (!parsed.success) throw fail(problemLines(problemsOf(parsed.error, input), origin));
+  const config = complete(parsed.data);
+  const problems = checkConfig(config);
+  if (problems.length > 0) throw fail(problemLines(problems, origin));
+  return config;
+}
+
+/** Fills in what a default cannot: the order, and absolute paths. */
+function complete(config: Config): Config {
+  const absolute = <Value extends string | null>(path: Value) =>
+    (path === null ? path : resolve(path)) as Value;
+  const { data } = config;
+  if (data.kind === "benchmark") {
+    data.root = absolute(data.root);
+    if (data.tasks === null) data.order ??= 1;
+  } else if (data.kind === "jsonl") {
+    data.tasks = data.tasks.map((task) => ({
+      ...task,
+      train: absolute(task.train),
+      test: absolute(task.test),
+    }));
+  }
+  if (config.model !== "builtin") config.model = absolute(config.model);
+  return config;
+}
+
+function parseOverrides({ set = [], seed, data }: ConfigOverrides): Override[] {
+  const overrides = set.map((assignment): Override => {
+    const equals = assignment.indexOf("=");
+    if (equals < 1) throw new UsageError(`--set expects key=value, found "${assignment}"`);
+    const label = `--set ${assignment}`;
+    const document = parseDocument(assignment.slice(equals + 1));
+    if (document.errors[0])
+      throw new ConfigError(`${label}: ${document.errors[0].message.split(/ at line \d|\n/)[0]}`);
+    const path = assignment.slice(0, equals).split(".");
+    return {
+      path: path.map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
+      value: document.toJS() ?? null,
+      label,
+    };
+  });
+  if (data !== undefined) overrides.push({ path: ["data", "root"], value: data, label: `--data ${data}` });
+  if (seed !== undefined) {
+    const value = /^\d+$/.test(seed) ? Number(seed) : seed;
+    overrides.push({ path: ["seed"], value, label: `--seed ${seed}` });
+  }
+  return overrides;
+}
+
+/** Sets one value, making the mappings that lead to it; returns what is wrong. */
+function applyOverride(settings: Record<string, unknown>, { path, value, label }: Override): string[] {
+  if (label.startsWith("--data")) {
+    settings.data ??= { kind: "benchmark" };
+    const kind = valueAt(settings, ["data", "kind"]);
+    if (kind !== "benchmark")
+      return [`${label}: only data.kind benchmark has a root; data.kind is ${show(kind)}`];
+  }
+  if (path[0] === "method" && typeof settings.method === "string")
+    settings.method = { name: settings.method };
+  let target = settings;
+  for (const [depth, part] of path.slice(0, -1).entries()) {
+    if (!Object.hasOwn(target, part) || target[part] === null) target[part] = {};
+    const next = target[part];
+    if (typeof next !== "object" || next === null) {
+      return [
+        `${label}: ${path.slice(0, depth + 1).join(".")} is ${show(next)}, which has no settings of its own`,
+      ];
+    }
+    target = next as Record<string, unknown>;
+  }
+  target[path.at(-1) as string] = value;
+  return [];
+}
+
+/** A configuration as YAML that reads back as the same configuration. */
+export function writeConfig(config: Config): string {
+  return stringify(config, { lineWidth: 110 });
+}
+
+export interface Difference {
+  readonly key: string;
+  readonly left: unknown;
+  readonly right: unknown;
+}
+
+/** The first setting in which two configurations differ, or null. */
+export function firstDifference(left: unknown, right: unknown, path: Path = []): Difference | null {
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === "object" && value !== null;
+  if (!isObject(left) || !isObject(right) || Array.isArray(left) !== Array.isArray(right)) {
+    return Object.is(left, right) ? null : { key: path.join("."), left, right };
+  }
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    const difference = firstDifference(left[key], right[key], [...path, key]);
+    if (difference) return difference;
+  }
+  return null;
+}

@@ -1,0 +1,213 @@
+/** One run, from its configuration to its record: puts model, data and method together and lets them learn. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { AdapterDelta } from "../adapters/delta.js";
+import { encodeExample } from "../data/encode.js";
+import { lengthReport } from "../data/lengths.js";
+import { type LoadedStream, loadBenchmark, loadJsonl } from "../data/load.js";
+import { syntheticStream } from "../data/synthetic.js";
+import type { Task } from "../data/task.js";
+import { ConfigError, RunError } from "../errors.js";
+import { readPeft, writePeft } from "../io/peft.js";
+import { Tokenizer } from "../io/tokenizer/tokenizer.js";
+import { evaluateTask } from "../learn/evaluate.js";
+import type { RunEvent } from "../learn/events.js";
+import { type EncodedTask, trainTask } from "../learn/learn.js";
+import { createMethod } from "../methods/registry.js";
+import type { ActiveMethod } from "../methods/method.js";
+import { frobeniusNorms, geometrySummary } from "../metrics/geometry.js";
+import type { LanguageModel } from "../models/language-model.js";
+import { loadModel } from "../models/registry.js";
+import { Rng } from "../random.js";
+import { foldRecord, type RecordDetails } from "../runs/fold-record.js";
+import { readJournal } from "../runs/journal.js";
+import type { RunOptions } from "../runs/protocol.js";
+import type { RunRecord } from "../runs/record.js";
+import type { RunFolder } from "../runs/run-folder.js";
+import { defaultDtype, engineReport } from "../tensor/engine-report.js";
+import { setThreads } from "../tensor/grad.js";
+import { packageRoot } from "../tensor/native.js";
+import { tidy } from "../tensor/scope.js";
+import { type Config, taskNames } from "./config.js";
+
+/** The folder of the bundled base model. */
+export const builtinModel = (): string => join(packageRoot, "assets", "t5-mini");
+
+/** Folder of the model that a configuration names. */
+export const modelFolder = (config: Pick<Config, "model">): string =>
+  config.model === "builtin" ? builtinModel() : config.model;
+
+/** Reads or makes the stream that the configuration describes. */
+export function loadStream(config: Config): LoadedStream {
+  const { data, seed } = config;
+  if (data.kind === "synthetic") {
+    return { stream: syntheticStream({ seed, trainRows: data.trainRows, testRows: data.testRows }), notes: [] };
+  }
+  const selection = {
+    seed,
+    ...(data.trainRows === null ? {} : { trainRows: data.trainRows }),
+    ...(data.testRows === null ? {} : { testRows: data.testRows }),
+    ...(data.holdOut === null ? {} : { holdOut: data.holdOut }),
+  };
+  if (data.kind === "jsonl") {
+    const sources = data.tasks.map(({ name, train, test, labels }) => ({
+      name,
+      train,
+      ...(test === null ? {} : { test }),
+      ...(labels === null ? {} : { labels }),
+    }));
+    return loadJsonl(sources, selection);
+  }
+  if (data.root === null) {
+    throw new ConfigError("data.root: the folder of the benchmark's data is not named.", {
+      hint: "Give it with --data DIR, or set data.root.",
+    });
+  }
+  return loadBenchmark(data.root, taskNames(config), { ...selection, identity: data.promptIdentity });
+}
+
+function encodeTask(task: Task, tokenizer: Tokenizer, config: Config): EncodedTask {
+  const limits = {
+    truncate: config.truncate,
+    sourceLimit: config.maxSourceLength,
+    targetLimit: config.maxTargetLength,
+  };
+  return {
+    name: task.name,
+    labels: task.labels,
+    train: task.train.map((example) => encodeExample(tokenizer, example, limits)),
+    test: task.test.map((example) => encodeExample(tokenizer, example, limits)),
+    answers: task.test.map((example) => example.output),
+    inputs: task.test.map((example) => example.input),
+  };
+}
+
+/** Reads the adapters of the tasks before `next`, as they were saved. */
+function finishedAdapters(folder: RunFolder, names: readonly string[], next: number): AdapterDelta[] {
+  return names.slice(0, next).map((name, index) => {
+    const path = folder.adapterFolder(index, name);
+    if (!existsSync(path)) throw new RunError(`Cannot resume: ${path} does not exist.`);
+    return { ...readPeft(path).delta, name };
+  });
+}
+
+/**
+ * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes
+ * adapters, predictions and record.json into the folder.
+ */
+export function* runExperiment(
+  config: Config,
+  folder: RunFolder,
+  { resume }: RunOptions,
+): Generator<RunEvent, RunRecord> {
+  if (config.threads !== null) setThreads(config.threads);
+  const dtype = config.dtype === "auto" ? defaultDtype() : config.dtype;
+  const { stream, notes } = loadStream(config);
+  const path = modelFolder(config);
+  const tokenizer = Tokenizer.fromFolder(path);
+  const model = loadModel(path, dtype);
+  const names = stream.tasks.map((task) => task.name);
+  const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
+  let details: RecordDetails = {};
+  const say = <Event extends RunEvent>(event: Event): Event => {
+    if (event.type !== "step" && event.type !== "evaluation-progress") said.push(event);
+    return event;
+  };
+  let method: ActiveMethod | undefined;
+  try {
+    method = createMethod({ model, lora: config.lora, options: config.method, tasks: names.length });
+    const first = resume ? folder.nextTask() : 0;
+    if (first > 0) method.restore(finishedAdapters(folder, names, first));
+    const time = new Date().toISOString();
+    yield say({
+      type: "run-start",
+      time,
+      method: config.method.name,
+      model: config.model === "builtin" ? "builtin" : (config.model.split("/").at(-1) ?? config.model),
+      tasks: names,
+      seed: config.seed,
+      resumedAt: first,
+    });
+    details = {
+      penalty: method.penaltyRecord,
+      engine: { ...recordedEngine(), dtype, seed: config.seed },
+    };
+    folder.writeRecord(foldRecord(said, details)!);
+    for (const message of notes) yield say({ type: "note", level: "info", message });
+
+    const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, config));
+    const limits = { sourceLimit: config.maxSourceLength, targetLimit: config.maxTargetLength };
+    yield say({
+      type: "lengths",
+      report: tasks.flatMap((task) => [
+        lengthReport(task.name, "train", task.train, limits),
+        lengthReport(task.name, "test", task.test, limits),
+      ]),
+    });
+
+    const evaluate = function* (afterIndex: number): Generator<RunEvent, void> {
+      for (const [index, task] of tasks.entries()) {
+        if (config.evaluation.tasks === "seen" && afterIndex >= 0 && index > afterIndex) continue;
+        const answers = evaluateTask(model, tokenizer, task, index, afterIndex, config.evaluation);
+        let next = answers.next();
+        for (; !next.done; next = answers.next()) yield say(next.value);
+        folder.savePredictions(afterIndex, task.name, next.value);
+      }
+    };
+    if (config.evaluation.base && first === 0) yield* evaluate(-1);
+
+    const rng = new Rng(config.seed);
+    for (const [index, task] of tasks.entries()) {
+      if (index < first) continue;
+      const started = performance.now();
+      const own = rng.fork(`task ${index + 1}`);
+      for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
+      const delta = method.afterTask({ name: task.name, index, rng: own });
+      const seconds = (performance.now() - started) / 1000;
+      saveAdapter(folder, index, task.name, method, delta, config, model);
+      yield* evaluate(index);
+      yield say({ type: "task-end", task: task.name, index, seconds, deltaNorm: frobeniusNorms(method.deltas.slice(-1))[0]! });
+      folder.writeRecord(foldRecord(said, details)!);
+    }
+    details = { ...details, geometry: geometrySummary(method.deltas) };
+    yield say({ type: "run-end", time: new Date().toISOString(), status: "done" });
+    return foldRecord(said, details)!;
+  } finally {
+    method?.dispose();
+    model.dispose();
+  }
+}
+
+function recordedEngine(): Record<string, unknown> {
+  const { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels } = engineReport();
+  return { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels };
+}
+
+function saveAdapter(
+  folder: RunFolder,
+  index: number,
+  task: string,
+  method: ActiveMethod,
+  delta: AdapterDelta,
+  config: Config,
+  model: LanguageModel,
+): void {
+  folder.saveAdapter(index, task, (target) =>
+    tidy(() => {
+      writePeft(target, delta, {
+        rank: config.lora.rank,
+        alpha: config.lora.alpha,
+        dropout: config.lora.dropout,
+        targetModules: config.lora.targetModules ?? model.defaultTargets,
+        taskType: model.family === "seq2seq" ? "SEQ_2_SEQ_LM" : "CAUSAL_LM",
+        baseModel: config.model === "builtin" ? "t5-mini" : config.model,
+        metadata: {
+          "nlora.task": task,
+          "nlora.position": String(index + 1),
+          "nlora.method": config.method.name,
+          "nlora.holds": method.savedAdapter,
+        },
+      });
+    }),
+  );
+}

@@ -1,0 +1,176 @@
+/** What a config may say: every setting with its type, its default and a line of help. Paper defaults: methods of N-LoRA. */
+import { z } from "zod";
+import { CATALOG } from "../data/catalog.js";
+import { methodSchema } from "../methods/options.js";
+import { choice, flag, group, number, perTask, text, whole } from "../settings.js";
+
+const DATASET_NAMES = CATALOG.map((dataset) => dataset.name) as [string, ...string[]];
+
+const rowCap = () => whole({ min: 1 }).nullable().default(null);
+
+const selection = {
+  trainRows: rowCap().describe("at most this many training rows per task (stratified sample); null: all"),
+  testRows: rowCap().describe("at most this many test rows per task; null: all"),
+  holdOut: z
+    .union([group({ fraction: number({ above: 0, below: 1 }) }), group({ rows: whole({ min: 1 }) })], {
+      error: "null, { fraction: 0.1 } or { rows: 200 }",
+    })
+    .nullable()
+    .default(null)
+    .describe("test on rows held out of the training rows, for choosing settings; null: on the test rows"),
+};
+
+const benchmark = group({
+  kind: z.literal("benchmark"),
+  root: text("a folder")
+    .nullable()
+    .default(null)
+    .describe("folder with <family>/<dataset>/{train,test,labels}.json; --data sets it"),
+  order: whole({ min: 1, max: 6 })
+    .nullable()
+    .default(null)
+    .describe("the paper's task order, 1 to 6 (default 1)"),
+  tasks: z
+    .array(choice(DATASET_NAMES), { error: "a list of dataset names" })
+    .min(1, { error: "a list of dataset names" })
+    .nullable()
+    .default(null)
+    .describe("dataset names in the order of training, instead of an order"),
+  promptIdentity: choice(["task+dataset", "none"])
+    .default("task+dataset")
+    .describe("whether the prompt names family and dataset (official) or not"),
+  ...selection,
+});
+
+const TASK_NAME = "a name of letters, digits, '.', '_' and '-'";
+
+const jsonl = group({
+  kind: z.literal("jsonl"),
+  tasks: z
+    .array(
+      group({
+        name: z.string({ error: TASK_NAME }).regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u, { error: TASK_NAME }),
+        train: text("a file"),
+        test: text("a file").nullable().default(null),
+        labels: z
+          .array(text(), { error: "a list of labels" })
+          .min(1, { error: "a list of labels" })
+          .nullable()
+          .default(null),
+      }),
+      { error: "a list of tasks" },
+    )
+    .min(1, { error: "a list of tasks" })
+    .describe(
+      'tasks in the order of training: {name, train, test, labels}; files have {"input", "output"} a line',
+    ),
+  ...selection,
+});
+
+const synthetic = group({
+  kind: z.literal("synthetic"),
+  trainRows: whole({ min: 1 }).default(1000).describe("generated training rows per task"),
+  testRows: whole({ min: 1 }).default(200).describe("generated test rows per task"),
+});
+
+export const configSchema = group({
+  name: z
+    .string({ error: TASK_NAME })
+    .regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u, { error: TASK_NAME })
+    .default("run")
+    .describe("part of the run folder's name"),
+  seed: whole({ min: 0, max: 2 ** 32 - 1 })
+    .default(42)
+    .describe("fixes initialisation, data order and dropout"),
+  model: text("a folder with a checkpoint, or builtin")
+    .default("builtin")
+    .describe("folder of a Hugging Face checkpoint, or builtin for the bundled model"),
+  dtype: choice(["auto", "float32", "bfloat16"])
+    .default("auto")
+    .describe(
+      "compute type of the frozen weights; auto: bfloat16 where the processor has AMX or AVX512-BF16",
+    ),
+  device: choice(["cpu", "cuda"]).default("cpu").describe("where the model computes"),
+  threads: whole({ min: 1 })
+    .nullable()
+    .default(null)
+    .describe("compute threads; null: OMP_NUM_THREADS or all cores"),
+  data: z
+    .discriminatedUnion("kind", [benchmark, jsonl, synthetic], {
+      error: "one of benchmark, jsonl, synthetic",
+    })
+    .prefault({ kind: "synthetic" }),
+  truncate: choice(["end", "body"])
+    .default("end")
+    .describe(
+      "what is cut of a source that is too long: its end (official), or its sentence so that Answer: stays",
+    ),
+  maxSourceLength: whole({ min: 2 }).default(512).describe("tokens of a source, end token included"),
+  maxTargetLength: whole({ min: 2 }).default(50).describe("tokens of a target, end token included"),
+  lora: group({
+    rank: whole({ min: 1 }).default(8).describe("of one task's adapter"),
+    alpha: number({ above: 0 }).default(32).describe("the update is scaled by alpha / rank"),
+    dropout: number({ min: 0, below: 1 }).default(0.1).describe("of the adapters' inputs"),
+    targetModules: z
+      .array(text("a module name"), { error: "a list of module names" })
+      .min(1, { error: "a list of module names" })
+      .nullable()
+      .default(null)
+      .describe("names of the adapted linear layers; null: by model family (T5: q, v)"),
+    previousAdapters: choice(["stacked", "merged"])
+      .default("stacked")
+      .describe("earlier adapters are kept apart (they see LoRA dropout) or added to the weights"),
+    seqDelta: choice(["snapshot", "increment"])
+      .default("snapshot")
+      .describe("seq-lora: what counts as a task's update in the metrics"),
+  }).prefault({}),
+  method: methodSchema.prefault({ name: "n-lora" }).describe("what is trained and what is added to the loss"),
+  training: group({
+    epochs: perTask("whole", { min: 1 })
+      .default(10)
+      .describe("passes over a task's rows; one number or one per task"),
+    batchSize: whole({ min: 1 }).default(32).describe("rows per optimizer step"),
+    microBatchSize: whole({ min: 1 })
+      .nullable()
+      .default(null)
+      .describe("rows computed at a time, gradients accumulated; null: batchSize"),
+    learningRate: perTask("number", { min: 0 })
+      .default(1e-3)
+      .describe("constant; one number or one per task"),
+    betas: z
+      .tuple([number({ min: 0, below: 1 }), number({ min: 0, below: 1 })], {
+        error: "two numbers >= 0 and < 1",
+      })
+      .default([0.9, 0.999])
+      .describe("AdamW"),
+    eps: number({ above: 0 }).default(1e-8).describe("AdamW"),
+    weightDecay: number({ min: 0 }).default(0).describe("AdamW, decoupled"),
+    clip: group({
+      norm: number({ above: 0 })
+        .nullable()
+        .default(1)
+        .describe("largest global gradient norm; null: no clipping"),
+      scope: choice(["total", "task-only"])
+        .default("total")
+        .describe("whether the penalty's gradient counts and is clipped with the task's"),
+    }).prefault({}),
+    lengthBuckets: flag().default(true).describe("batches of rows of similar length"),
+    maxSteps: whole({ min: 1 })
+      .nullable()
+      .default(null)
+      .describe("at most this many steps per task; null: all epochs"),
+    logEvery: whole({ min: 1 }).default(1).describe("steps between logged steps"),
+  }).prefault({}),
+  evaluation: group({
+    tasks: choice(["all", "seen"])
+      .default("all")
+      .describe("test on all tasks after each, or on those trained so far"),
+    batchSize: whole({ min: 1 }).default(64).describe("rows answered at a time"),
+    maxNewTokens: whole({ min: 1 }).default(50).describe("tokens of an answer at most (greedy decoding)"),
+    base: flag().default(true).describe("test the untouched base model first"),
+    every: choice(["task"]).default("task").describe("when the tests are made: after every task"),
+  }).prefault({}),
+});
+
+/** A whole configuration, every setting filled in. */
+export type Config = z.output<typeof configSchema>;

@@ -1,0 +1,42 @@
+/** Settings out of a JSON object somebody else wrote, typed; every error names the file and the key. */
+import { CheckpointError } from "../errors.js";
+import { show } from "./json.js";
+
+/** Each method returns the value of a key, or `fallback` where the key is absent or null. */
+export interface ConfigReader {
+  integer(key: string, fallback?: number): number;
+  /** A whole number of at least one: sizes. */
+  count(key: string, fallback?: number): number;
+  /** A finite number. */
+  float(key: string, fallback?: number): number;
+  boolean(key: string, fallback?: boolean): boolean;
+  string(key: string, fallback?: string): string;
+}
+
+/** Reads `values`; `file` is what errors call it. The methods throw `CheckpointError`. */
+export function configReader(values: Readonly<Record<string, unknown>>, file: string): ConfigReader {
+  function read<T>(
+    key: string,
+    fallback: T | undefined,
+    expected: string,
+    fits: (value: unknown) => value is T,
+  ): T {
+    const value = Object.hasOwn(values, key) ? (values[key] ?? undefined) : undefined;
+    if (fits(value)) return value;
+    if (value === undefined && fallback !== undefined) return fallback;
+    const found = value === undefined ? "is missing" : `is ${show(value)}`;
+    throw new CheckpointError(`${file}: ${show(key)} ${found}, expected ${expected}`);
+  }
+  const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+  const isCount = (value: unknown): value is number => isInteger(value) && value >= 1;
+  const isNumber = (value: unknown): value is number => Number.isFinite(value);
+  const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
+  const isString = (value: unknown): value is string => typeof value === "string";
+  return {
+    integer: (key, fallback) => read(key, fallback, "a whole number", isInteger),
+    count: (key, fallback) => read(key, fallback, "a whole number of at least 1", isCount),
+    float: (key, fallback) => read(key, fallback, "a number", isNumber),
+    boolean: (key, fallback) => read(key, fallback, "true or false", isBoolean),
+    string: (key, fallback) => read(key, fallback, "text", isString),
+  };
+}

@@ -1,0 +1,105 @@
+/** Files read with checks, and files that appear under their name only when they are whole and on disk. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { CheckpointError } from "../errors.js";
+
+/** Opens a regular file for reading, passes its descriptor and size, and closes it. */
+export function withFile<T>(path: string, use: (file: number, size: number) => T): T {
+  let file: number;
+  try {
+    // Not blocking: opening a named pipe must return, so that it can be refused.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new CheckpointError(
+      missing ? `${path} does not exist` : `cannot open ${path}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  try {
+    const status = fstatSync(file);
+    if (!status.isFile()) throw new CheckpointError(`${path}: expected a file, found a folder or a device`);
+    return use(file, status.size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Reads `length` bytes at `position`; a file that ends before is a `CheckpointError`. */
+export function readExactly(file: number, position: number, length: number, path: string): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const count = readSync(file, bytes, done, length - done, position + done);
+    if (count === 0) {
+      throw new CheckpointError(`${path}: the file ended at byte ${position + done} while being read`);
+    }
+    done += count;
+  }
+  return bytes;
+}
+
+let counter = 0;
+
+/** A name beside `path`, hidden, that no other process or call uses. */
+export const temporaryName = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${process.pid}-${counter++}.tmp`);
+
+/** Writes `chunks` to a temporary name, syncs and renames; after a failure nothing is left. Makes the folder. */
+export function writeFileAtomic(path: string, chunks: Iterable<Uint8Array | string>): void {
+  const temporary = temporaryName(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const file = openSync(temporary, "wx");
+    try {
+      for (const chunk of chunks) writeAll(file, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    discard(temporary);
+    throw fileError(error, `cannot write ${path}`);
+  }
+}
+
+/** Removes what a failed write left. Never throws: the error that led here is the one to report. */
+export function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // It cannot be reached, as the first error says.
+  }
+}
+
+/** An error of the file system as a `CheckpointError`; any other error as it is. */
+export function fileError(error: unknown, what: string): unknown {
+  if ((error as NodeJS.ErrnoException).syscall === undefined) return error;
+  return new CheckpointError(`${what}: ${(error as Error).message}`, { cause: error });
+}
+
+/** Makes renames in a folder durable. */
+export function syncFolder(folder: string): void {
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}

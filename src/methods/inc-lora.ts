@@ -1,0 +1,9 @@
+/** IncLoRA: a new adapter per task, earlier ones frozen, no regulariser. The no-penalty twin of N-LoRA and O-LoRA. */
+import { incrementalMethod } from "./incremental.js";
+import { defineMethod } from "./method.js";
+
+export const incLora = defineMethod({
+  name: "inc-lora",
+  title: "IncLoRA",
+  create: (setup) => incrementalMethod(setup, { penalties: () => ({}), penaltyRecord: { kind: "none" } }),
+});

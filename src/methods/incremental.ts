@@ -1,0 +1,91 @@
+/** A new adapter per task, the earlier ones frozen: the frame that IncLoRA, O-LoRA and N-LoRA share. */
+import type { AdapterDelta } from "../adapters/delta.js";
+import { disposeDelta, Lora } from "../adapters/lora.js";
+import { cat } from "../tensor/functions.gen.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { ActiveMethod, MethodSetup, TaskContext } from "./method.js";
+import type { MethodName } from "./options.js";
+import type { PenalisedModule } from "./penalties.js";
+
+export interface PenaltyContext {
+  readonly modules: readonly PenalisedModule[];
+  /** Of the task, from 0. */
+  readonly index: number;
+  /** alpha / rank */
+  readonly scale: number;
+}
+
+export interface IncrementalOptions {
+  penalties(context: PenaltyContext): Readonly<Record<string, Tensor>>;
+  readonly penaltyRecord: Readonly<Record<string, unknown>>;
+  /** Whether a penalty reads the A of earlier tasks. */
+  readonly usesPreviousA?: boolean;
+  /** Refuses modules that the penalty cannot be computed on. */
+  check?(modules: readonly { readonly name: string; readonly inputs: number; readonly outputs: number }[]): void;
+}
+
+/** IncLoRA with penalties on the adapter that is being trained. */
+export function incrementalMethod(
+  { model, lora: options }: MethodSetup<MethodName>,
+  { penalties, penaltyRecord, usesPreviousA, check }: IncrementalOptions,
+): ActiveMethod {
+  const lora = new Lora(model, options);
+  check?.(lora.modules.map(({ name, linear }) => ({ name, inputs: linear.inputs, outputs: linear.outputs })));
+  const deltas: AdapterDelta[] = [];
+  let index = 0;
+  let previousA: (Tensor | null)[] = lora.modules.map(() => null);
+
+  const stackPrevious = (): void => {
+    if (!usesPreviousA) return;
+    for (const stacked of previousA) stacked?.dispose();
+    previousA = lora.modules.map(({ name }) =>
+      deltas.length === 0 ? null : cat(deltas.map((delta) => delta.modules.get(name)!.a)).keep(),
+    );
+  };
+
+  return {
+    beforeTask(task: TaskContext) {
+      index = task.index;
+      stackPrevious();
+      return lora.open(task.rng);
+    },
+    penalties() {
+      const modules = lora.modules.map(({ name, linear, current }, m) => ({
+        name,
+        inputs: linear.inputs,
+        outputs: linear.outputs,
+        a: current!.a,
+        b: current!.b,
+        previousA: previousA[m]!,
+      }));
+      return penalties({ modules, index, scale: lora.scale });
+    },
+    afterTask(task: TaskContext) {
+      const delta = lora.snapshot(task.name);
+      lora.close();
+      deltas.push(delta);
+      return delta;
+    },
+    savedAdapter: "delta",
+    restore(finished) {
+      tidy(() => {
+        for (const delta of finished) {
+          for (const { a, b } of delta.modules.values()) {
+            a.keep();
+            b.keep();
+          }
+          lora.addFrozen(delta);
+          deltas.push(delta);
+        }
+      });
+    },
+    deltas,
+    penaltyRecord,
+    dispose() {
+      for (const stacked of previousA) stacked?.dispose();
+      for (const delta of deltas) disposeDelta(delta);
+      lora.dispose();
+    },
+  };
+}

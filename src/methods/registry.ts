@@ -1,0 +1,22 @@
+/** One line per method; the names and options are those of options.ts. */
+import { incLora } from "./inc-lora.js";
+import type { ActiveMethod, Method, MethodSetup } from "./method.js";
+import { nLora } from "./n-lora.js";
+import { oLora } from "./o-lora.js";
+import { oLoraNLora } from "./o-lora-n-lora.js";
+import type { MethodName } from "./options.js";
+import { seqLora } from "./seq-lora.js";
+
+export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
+  "seq-lora": seqLora,
+  "inc-lora": incLora,
+  "o-lora": oLora,
+  "n-lora": nLora,
+  "o-lora-n-lora": oLoraNLora,
+};
+
+/** Starts the method that the options name. */
+export function createMethod(setup: MethodSetup<MethodName>): ActiveMethod {
+  const method = METHODS[setup.options.name] as Method;
+  return method.create(setup);
+}

@@ -1,0 +1,140 @@
+/**
+ * Collision rate: the share of positions that two tasks both change. The paper counts non-zeros, which is 1 for any
+ * trained low-rank pair, and colours "near zero" without a number; so the threshold is a choice, always named.
+ */
+import type { AdapterDelta } from "../adapters/delta.js";
+import { inference } from "../tensor/grad.js";
+import { commonModules, factorsOf, type GeometryOptions, meanOf, moduleNorms } from "./low-rank.js";
+import { collisionCounts, deltaStats, energyThreshold } from "./tiles.js";
+
+/** When |dW| counts as changed. All but `abs` are free of scale; thresholds are per task and module. */
+export type CollisionThreshold =
+  /** |dW| > value. Reads a small update as a sparse one. */
+  | { readonly mode: "abs"; readonly value: number }
+  /** |dW| > factor * rms(dW). */
+  | { readonly mode: "rel-rms"; readonly factor: number }
+  /** |dW| > factor * max |dW|. */
+  | { readonly mode: "rel-max"; readonly factor: number }
+  /** The largest elements that hold this share of ||dW||_F^2. */
+  | { readonly mode: "energy"; readonly share: number }
+  /** dW is not 0. */
+  | { readonly mode: "exact" };
+
+export interface CollisionPair {
+  readonly i: number;
+  readonly j: number;
+  /** CR_ij: shared positions / all positions, pooled over modules. */
+  readonly rate: number;
+  /** s_i s_j: the rate of independent supports. */
+  readonly expected: number;
+  /** rate / expected: 1 is chance, less is avoidance; null where expected is 0. */
+  readonly lift: number | null;
+}
+
+export interface Collisions {
+  readonly threshold: CollisionThreshold;
+  /** Mean over pairs; null for fewer than two tasks. */
+  readonly average: number | null;
+  /** s_i: share of task i's elements above its threshold; null without modules. */
+  readonly densities: readonly (number | null)[];
+  /** All i < j. */
+  readonly pairs: readonly CollisionPair[];
+  /** Zero matrices: they collide with nothing. */
+  readonly zeroMatrices: number;
+}
+
+/** Densities and pairwise collisions at each threshold, in one pass over tiles of dW. */
+export function collisions(
+  adapters: readonly AdapterDelta[],
+  thresholds: readonly CollisionThreshold[],
+  options: GeometryOptions = {},
+): Collisions[] {
+  const norms = moduleNorms(adapters, options);
+  const totals = thresholds.map(() => adapters.map(() => adapters.map(() => 0)));
+  let size = 0;
+  commonModules(adapters).forEach((module, m) => {
+    inference(() => {
+      const deltas = factorsOf(adapters, module, "float32", options);
+      const elements = deltas[0]!.b.dim(0) * deltas[0]!.a.dim(1);
+      size += elements;
+      const limits = thresholds.map((threshold) =>
+        deltas.map((delta, i) => {
+          const norm = norms[m]![i]!;
+          // a zero matrix stays one where factors cancel only up to rounding
+          return norm === 0 ? Number.POSITIVE_INFINITY : limit(threshold, delta, norm / Math.sqrt(elements));
+        }),
+      );
+      collisionCounts(deltas, limits).forEach((counts, k) => {
+        counts.forEach((row, i) => {
+          row.forEach((count, j) => {
+            totals[k]![i]![j]! += count;
+          });
+        });
+      });
+    });
+  });
+  const zeroMatrices = norms.flat().filter((norm) => norm === 0).length;
+  return thresholds.map((threshold, k) => {
+    const counts = totals[k]!;
+    const densities = adapters.map((_, i) => (size === 0 ? null : counts[i]![i]! / size));
+    const pairs = size === 0 ? [] : pairsOf(counts, size);
+    return { threshold, average: meanOf(pairs.map(({ rate }) => rate)), densities, pairs, zeroMatrices };
+  });
+}
+
+function limit(
+  threshold: CollisionThreshold,
+  delta: Parameters<typeof deltaStats>[0],
+  rootMeanSquare: number,
+): number {
+  switch (threshold.mode) {
+    case "abs":
+      return threshold.value;
+    case "rel-rms":
+      return threshold.factor * rootMeanSquare;
+    case "rel-max":
+      return threshold.factor * deltaStats(delta).max;
+    case "energy":
+      return energyThreshold(delta, threshold.share);
+    case "exact":
+      return 0;
+  }
+}
+
+function pairsOf(counts: readonly (readonly number[])[], size: number): CollisionPair[] {
+  return counts.flatMap((row, i) =>
+    row.slice(i + 1).map((shared, offset) => {
+      const j = i + 1 + offset;
+      const rate = shared / size;
+      const expected = (row[i]! / size) * (counts[j]![j]! / size);
+      return { i, j, rate, expected, lift: expected === 0 ? null : rate / expected };
+    }),
+  );
+}
+
+export interface AverageCollisionRate {
+  /** ACR at |dW| > 1e-3, which reproduces the level of the published figures for dense updates. */
+  readonly abs: number | null;
+  /** ACR at |dW| > 0.4 rms(dW). A method that is low on `abs` and not here is small, not sparse. */
+  readonly relRms: number | null;
+  /** ACR of true non-zeros. */
+  readonly exact: number | null;
+  readonly readings: { readonly abs: Collisions; readonly relRms: Collisions; readonly exact: Collisions };
+}
+
+/** ACR in the three readings that are printed side by side. One task: null. */
+export function acr(
+  adapters: readonly AdapterDelta[],
+  options: GeometryOptions & { readonly absThreshold?: number; readonly rmsFactor?: number } = {},
+): AverageCollisionRate {
+  const [abs, relRms, exact] = collisions(
+    adapters,
+    [
+      { mode: "abs", value: options.absThreshold ?? 1e-3 },
+      { mode: "rel-rms", factor: options.rmsFactor ?? 0.4 },
+      { mode: "exact" },
+    ],
+    options,
+  ) as [Collisions, Collisions, Collisions];
+  return { abs: abs.average, relRms: relRms.average, exact: exact.average, readings: { abs, relRms, exact } };
+}

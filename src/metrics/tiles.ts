@@ -1,0 +1,130 @@
+/**
+ * What must look at every element of dW = B A: sums of magnitudes, densities, shared positions. Rows of dW are made a
+ * block at a time and thrown away; a whole dW never exists.
+ */
+import type { LowRankDelta } from "../adapters/delta.js";
+import { tensor } from "../tensor/create.js";
+import { cat, stack, zeros } from "../tensor/functions.gen.js";
+import { inference } from "../tensor/grad.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Numbers in one tile. A count of ones in float32 is exact below 2^24. */
+const TILE = 2 ** 18;
+
+/** Runs `body` on blocks of rows [start, start + length), each in a scope of its own. */
+function forRows(rows: number, numbersPerRow: number, body: (start: number, length: number) => void): void {
+  const step = Math.max(1, Math.floor(TILE / Math.max(1, numbersPerRow)));
+  for (let start = 0; start < rows; start += step) {
+    inference(() => body(start, Math.min(step, rows - start)));
+  }
+}
+
+export interface DeltaStats {
+  /** Sum of |dW|. */
+  readonly l1: number;
+  /** Largest |dW|. */
+  readonly max: number;
+  /** For every threshold, the number of elements with |dW| > threshold. */
+  readonly counts: readonly number[];
+}
+
+/** Element statistics of one dW = B A; a [r, inputs] and b [outputs, r] in float32. */
+export function deltaStats(delta: LowRankDelta, thresholds: readonly number[] = []): DeltaStats {
+  let l1 = 0;
+  let max = 0;
+  const counts = thresholds.map(() => 0);
+  forRows(delta.b.dim(0), delta.a.dim(1), (start, length) => {
+    const magnitude = delta.b.narrow(0, start, length).matmul(delta.a).abs();
+    l1 += magnitude.sum().item();
+    max = Math.max(max, magnitude.maxAll().item());
+    thresholds.forEach((threshold, k) => {
+      counts[k]! += magnitude.gt(threshold).countNonzero().item();
+    });
+  });
+  return { l1, max, counts };
+}
+
+/**
+ * Collisions of T updates of one module: result[k][i][j] is the number of positions with |dW_i| > thresholds[k][i] and
+ * |dW_j| > thresholds[k][j]; the diagonal counts |dW_i| > thresholds[k][i]. Float32, ranks may differ.
+ */
+export function collisionCounts(
+  deltas: readonly LowRankDelta[],
+  thresholds: readonly (readonly number[])[],
+): number[][][] {
+  const tasks = deltas.length;
+  const counts = thresholds.map(() => deltas.map(() => deltas.map(() => 0)));
+  if (tasks === 0 || thresholds.length === 0) return counts;
+  inference(() => {
+    const { a, b } = stacked(deltas);
+    const limits = tensor(thresholds.flat(), [thresholds.length, tasks, 1]).toDevice(a.device, "float32");
+    const inputs = a.dim(2);
+    forRows(b.dim(1), inputs * tasks * thresholds.length, (start, length) => {
+      const magnitude = b.narrow(1, start, length).bmm(a).abs();
+      const masks = magnitude
+        .reshape([1, tasks, length * inputs])
+        .gt(limits)
+        .toDtype("float32");
+      const shared = masks.bmm(masks.transpose(1, 2)).toTypedArray() as Float32Array;
+      let at = 0;
+      for (const matrix of counts) {
+        for (const row of matrix) for (let j = 0; j < tasks; j++) row[j]! += shared[at++]!;
+      }
+    });
+  });
+  return counts;
+}
+
+/** All factors in one tensor each, a [T, r, inputs] and b [T, outputs, r], smaller ranks filled up with zeros. */
+function stacked(deltas: readonly LowRankDelta[]): { a: Tensor; b: Tensor } {
+  const rank = Math.max(...deltas.map(({ a }) => a.dim(0)));
+  const fill = (factor: Tensor, dim: 0 | 1) => {
+    const missing = rank - factor.dim(dim);
+    if (missing === 0) return factor;
+    const shape = dim === 0 ? [missing, factor.dim(1)] : [factor.dim(0), missing];
+    return cat([factor, zeros(shape, { device: factor.device })], dim);
+  };
+  return { a: stack(deltas.map(({ a }) => fill(a, 0))), b: stack(deltas.map(({ b }) => fill(b, 1))) };
+}
+
+/**
+ * The largest threshold whose survivors |dW| > threshold still hold `share` (in (0, 1]) of the squared Frobenius norm;
+ * 0 for a zero matrix. Exact for the float32 elements: two passes of a radix selection over their bits.
+ */
+export function energyThreshold(delta: LowRankDelta, share: number): number {
+  const coarse = energyByBits(delta, (bits) => bits >>> 16);
+  const wanted = share * coarse.reduce((sum, energy) => sum + energy, 0);
+  if (wanted === 0) return 0;
+  const high = reach(coarse, wanted);
+  const fine = energyByBits(delta, (bits) => (bits >>> 16 === high.bin ? bits & 0xffff : -1));
+  const low = reach(fine, wanted - high.above);
+  const smallestKept = (high.bin << 16) | low.bin;
+  return new Float32Array(Uint32Array.of(smallestKept - 1).buffer)[0]!;
+}
+
+/** Sum of squares of the elements per bin; magnitudes are ordered like their bits. Bin -1 is left out. */
+function energyByBits(delta: LowRankDelta, binOf: (bits: number) => number): Float64Array {
+  const bins = new Float64Array(2 ** 16);
+  forRows(delta.b.dim(0), delta.a.dim(1), (start, length) => {
+    const values = delta.b.narrow(0, start, length).matmul(delta.a).abs().toTypedArray() as Float32Array;
+    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+    for (let k = 0; k < values.length; k++) {
+      const bin = binOf(bits[k]!);
+      if (bin >= 0) bins[bin]! += values[k]! * values[k]!;
+    }
+  });
+  return bins;
+}
+
+/** The bin, from the top, in which the sum reaches `wanted` (the lowest occupied one if rounding keeps it just short). */
+function reach(bins: Float64Array, wanted: number): { bin: number; above: number } {
+  let found = { bin: 0, above: 0 };
+  let sum = 0;
+  for (let bin = bins.length - 1; bin >= 0; bin--) {
+    if (bins[bin] === 0) continue;
+    found = { bin, above: sum };
+    sum += bins[bin]!;
+    if (sum >= wanted) break;
+  }
+  return found;
+}

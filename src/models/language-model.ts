@@ -1,0 +1,49 @@
+/** The one seam that methods, the loop and evaluation rely on: every model family looks the same from outside. */
+import type { ForwardContext } from "../nn/context.js";
+import type { Linear } from "../nn/linear.js";
+import type { DType } from "../tensor/dtype.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+export interface Batch {
+  /** [batch, source] int64 */
+  readonly inputIds: Tensor;
+  /** [batch, source] bool; true where there is a token */
+  readonly attentionMask: Tensor;
+  /** [batch, target] int64; -100 where no loss is taken */
+  readonly labels: Tensor;
+}
+
+/** Where a model's weights come from: a checkpoint, or made-up ones in a benchmark. */
+export interface WeightSource {
+  /** Throws when there is no such weight, or when it has another shape. */
+  tensor(name: string, expectedShape: readonly number[]): Tensor;
+}
+
+export interface ModelOutput {
+  /** Mean cross-entropy over the label tokens, a float32 scalar (methods: token mean of the batch). */
+  readonly loss: Tensor;
+  /** How many label tokens the mean runs over. */
+  readonly labelTokens: number;
+}
+
+export interface GenerateOptions {
+  readonly maxNewTokens: number;
+}
+
+export interface LanguageModel {
+  readonly family: "seq2seq" | "causal";
+  /** Dtype of the arithmetic of the frozen weights. */
+  readonly dtype: DType;
+  /** Every linear layer by its checkpoint path, in traversal order (encoder before decoder, layer by layer). */
+  readonly linears: ReadonlyMap<string, Linear>;
+  /** Last path components that LoRA adapts unless told otherwise. */
+  readonly defaultTargets: readonly string[];
+  readonly padId: number;
+  readonly eosId: number;
+  /** Number of weights of the base model. */
+  readonly parameterCount: number;
+  forward(batch: Batch, context: ForwardContext): ModelOutput;
+  /** Greedy decoding: per row the new token ids, the end token included where it was reached. */
+  generate(batch: Pick<Batch, "inputIds" | "attentionMask">, options: GenerateOptions): number[][];
+  dispose(): void;
+}

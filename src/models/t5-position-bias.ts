@@ -1,0 +1,89 @@
+/** T5's relative position bias: a learned number per head and per bucket of distance (Raffel et al. 2020, section 2.1). */
+import { tensor } from "../tensor/create.js";
+import { embedding } from "../tensor/functions.gen.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** The bucket of a distance key - query. Half of the buckets are exact, the others grow with the logarithm. */
+export function bucketOf(distance: number, bidirectional: boolean, buckets: number, maxDistance: number): number {
+  let bucket = 0;
+  let count = buckets;
+  let length = distance;
+  if (bidirectional) {
+    count = buckets >> 1;
+    if (distance > 0) bucket = count;
+    length = Math.abs(distance);
+  } else {
+    length = Math.max(-distance, 0);
+  }
+  const exact = count >> 1;
+  if (length < exact) return bucket + length;
+  // float32 steps, as the published code takes them: at a bucket's edge they decide
+  const ratio = Math.fround(
+    Math.fround(Math.log(Math.fround(length / exact))) / Math.fround(Math.log(maxDistance / exact)),
+  );
+  const large = exact + Math.trunc(Math.fround(ratio * (count - exact)));
+  return bucket + Math.min(large, count - 1);
+}
+
+const CACHED = 24;
+
+/** Biases [1, heads, query, key], made once per pair of lengths. The decoder's hide the future with minus infinity. */
+export class PositionBias {
+  readonly #cache = new Map<string, Tensor>();
+
+  /** `table` is [buckets, heads] and frozen. */
+  constructor(
+    readonly table: Tensor,
+    readonly bidirectional: boolean,
+    readonly maxDistance: number,
+  ) {}
+
+  full(queries: number, keys: number): Tensor {
+    return this.#make(0, queries, keys);
+  }
+
+  /** The bias of the query at `position` over keys 0..position. */
+  row(position: number): Tensor {
+    return this.#make(position, 1, position + 1);
+  }
+
+  #make(start: number, queries: number, keys: number): Tensor {
+    const name = `${start},${queries},${keys}`;
+    const cached = this.#cache.get(name);
+    if (cached) {
+      this.#cache.delete(name);
+      this.#cache.set(name, cached);
+      return cached;
+    }
+    const buckets = this.table.dim(0);
+    const index = new BigInt64Array(queries * keys);
+    const future = new Uint8Array(queries * keys);
+    for (let q = 0; q < queries; q++) {
+      for (let k = 0; k < keys; k++) {
+        const distance = k - (start + q);
+        index[q * keys + k] = BigInt(bucketOf(distance, this.bidirectional, buckets, this.maxDistance));
+        future[q * keys + k] = !this.bidirectional && distance > 0 ? 1 : 0;
+      }
+    }
+    const bias = tidy(() => {
+      const values = embedding(this.table, tensor(index, [queries, keys], "int64")).permute([2, 0, 1]).unsqueeze(0);
+      if (this.bidirectional) return values.contiguous();
+      return values
+        .contiguous()
+        .maskedFill(tensor(future, [1, 1, queries, keys], "bool"), Number.NEGATIVE_INFINITY);
+    }).keep();
+    this.#cache.set(name, bias);
+    if (this.#cache.size > CACHED) {
+      const [oldest, dropped] = this.#cache.entries().next().value!;
+      this.#cache.delete(oldest);
+      dropped.dispose();
+    }
+    return bias;
+  }
+
+  dispose(): void {
+    for (const bias of this.#cache.values()) bias.dispose();
+    this.#cache.clear();
+  }
+}

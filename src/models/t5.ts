@@ -1,0 +1,365 @@
+/**
+ * T5: encoder-decoder with relative position bias. Classic (relu, tied head) and v1.1/Flan (gated GELU, untied head),
+ * told apart by the checkpoint's config. Source: Raffel et al. 2020, and the layout of Hugging Face's checkpoints.
+ */
+import { CheckpointError } from "../errors.js";
+import { configReader } from "../io/config-reader.js";
+import type { ForwardContext } from "../nn/context.js";
+import {
+  attentionProbs,
+  crossEntropy,
+  dropout,
+  dropoutAdd,
+  gatedGeluDropout,
+  reluDropout,
+  rmsNorm,
+} from "../nn/kernels.js";
+import { Linear, LinearGroup } from "../nn/linear.js";
+import { tensor } from "../tensor/create.js";
+import type { DType } from "../tensor/dtype.js";
+import { cat, embedding, full, linear } from "../tensor/functions.gen.js";
+import { inference } from "../tensor/grad.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { greedy } from "./generate.js";
+import type { Batch, GenerateOptions, LanguageModel, ModelOutput, WeightSource } from "./language-model.js";
+import { PositionBias } from "./t5-position-bias.js";
+
+export interface T5Config {
+  readonly vocabulary: number;
+  readonly width: number;
+  readonly feedForward: number;
+  readonly heads: number;
+  readonly headWidth: number;
+  readonly encoderLayers: number;
+  readonly decoderLayers: number;
+  readonly buckets: number;
+  readonly maxDistance: number;
+  readonly epsilon: number;
+  readonly gated: boolean;
+  readonly tied: boolean;
+  readonly dropout: number;
+  readonly padId: number;
+  readonly eosId: number;
+  readonly startId: number;
+}
+
+/** Reads the fields of a Hugging Face config.json. Throws `CheckpointError` for a field that is missing or unsupported. */
+export function readT5Config(config: Record<string, unknown>, file: string): T5Config {
+  const read = configReader(config, file);
+  const activation = read.string("feed_forward_proj", "relu");
+  if (activation !== "relu" && activation !== "gated-gelu") {
+    throw new CheckpointError(
+      `${file}: feed_forward_proj is "${activation}"; T5 is supported with "relu" (classic) and "gated-gelu" (v1.1, Flan).`,
+    );
+  }
+  const encoderLayers = read.integer("num_layers");
+  return {
+    vocabulary: read.integer("vocab_size"),
+    width: read.integer("d_model"),
+    feedForward: read.integer("d_ff"),
+    heads: read.integer("num_heads"),
+    headWidth: read.integer("d_kv"),
+    encoderLayers,
+    decoderLayers: read.integer("num_decoder_layers", encoderLayers),
+    buckets: read.integer("relative_attention_num_buckets", 32),
+    maxDistance: read.integer("relative_attention_max_distance", 128),
+    epsilon: read.float("layer_norm_epsilon", 1e-6),
+    gated: activation === "gated-gelu",
+    tied: read.boolean("tie_word_embeddings", true),
+    dropout: read.float("dropout_rate", 0.1),
+    padId: read.integer("pad_token_id", 0),
+    eosId: read.integer("eos_token_id", 1),
+    startId: read.integer("decoder_start_token_id", 0),
+  };
+}
+
+/** Splits the last dimension into heads: [batch, length, heads * width] -> [batch, heads, length, width]. */
+const splitHeads = (x: Tensor, heads: number): Tensor =>
+  x.view([x.dim(0), x.dim(1), heads, x.dim(2) / heads]).transpose(1, 2);
+
+const mergeHeads = (x: Tensor): Tensor =>
+  x
+    .transpose(1, 2)
+    .contiguous()
+    .view([x.dim(0), x.dim(2), x.dim(1) * x.dim(3)]);
+
+class FeedForward {
+  constructor(
+    readonly norm: Tensor,
+    readonly input: LinearGroup,
+    readonly output: Linear,
+    readonly config: T5Config,
+  ) {}
+
+  forward(x: Tensor, p: number, context: ForwardContext): Tensor {
+    const normed = rmsNorm(x, this.norm, this.config.epsilon);
+    const [first, second] = this.input.forward(normed, context);
+    const hidden = second
+      ? gatedGeluDropout(first!, second, p, context.nextSeed())
+      : reluDropout(first!, p, context.nextSeed());
+    return dropoutAdd(this.output.forward(hidden, context), x, p, context.nextSeed());
+  }
+}
+
+class SelfAttention {
+  /** `projections` are q, k and v. */
+  constructor(
+    readonly norm: Tensor,
+    readonly projections: LinearGroup,
+    readonly output: Linear,
+    readonly config: T5Config,
+  ) {}
+
+  /** Queries, keys and values, each [batch, heads, length, width of a head], of the normalised input. */
+  project(x: Tensor, context: ForwardContext): [Tensor, Tensor, Tensor] {
+    const normed = rmsNorm(x, this.norm, this.config.epsilon);
+    const heads = this.projections.forward(normed, context).map((y) => splitHeads(y, this.config.heads));
+    return heads as [Tensor, Tensor, Tensor];
+  }
+
+  attend(
+    x: Tensor,
+    [q, k, v]: readonly [Tensor, Tensor, Tensor],
+    bias: Tensor,
+    mask: Tensor | null,
+    p: number,
+    context: ForwardContext,
+  ): Tensor {
+    const scores = q.matmul(k.transpose(2, 3));
+    const probabilities = attentionProbs(scores, bias, mask, p, context.nextSeed());
+    const mixed = mergeHeads(probabilities.matmul(v));
+    return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
+  }
+}
+
+class CrossAttention {
+  constructor(
+    readonly norm: Tensor,
+    readonly query: Linear,
+    readonly output: Linear,
+    readonly config: T5Config,
+  ) {}
+
+  /** `k` and `v` [batch, heads, source, width of a head] come from the encoder, for all layers at once. */
+  forward(x: Tensor, k: Tensor, v: Tensor, mask: Tensor, p: number, context: ForwardContext): Tensor {
+    const normed = rmsNorm(x, this.norm, this.config.epsilon);
+    const q = splitHeads(this.query.forward(normed, context), this.config.heads);
+    const scores = q.matmul(k.transpose(2, 3));
+    const probabilities = attentionProbs(scores, null, mask, p, context.nextSeed());
+    const mixed = mergeHeads(probabilities.matmul(v));
+    return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
+  }
+}
+
+interface EncoderBlock {
+  readonly attention: SelfAttention;
+  readonly feedForward: FeedForward;
+}
+
+interface DecoderBlock extends EncoderBlock {
+  readonly cross: CrossAttention;
+}
+
+export class T5 implements LanguageModel {
+  readonly family = "seq2seq";
+  readonly defaultTargets = ["q", "v"];
+  readonly linears = new Map<string, Linear>();
+  readonly parameterCount: number;
+  readonly #owned: Tensor[] = [];
+  readonly #groups: LinearGroup[] = [];
+  readonly #embedding: Tensor;
+  readonly #head: Tensor;
+  readonly #encoder: EncoderBlock[] = [];
+  readonly #decoder: DecoderBlock[] = [];
+  readonly #encoderNorm: Tensor;
+  readonly #decoderNorm: Tensor;
+  readonly #encoderBias: PositionBias;
+  readonly #decoderBias: PositionBias;
+  /** Keys and values of the encoder's output for every decoder layer: k_0, v_0, k_1, v_1, ... */
+  readonly #crossProjections: LinearGroup;
+
+  /** Takes its weights from the source: mapped where the dtype agrees, converted otherwise. */
+  constructor(
+    source: WeightSource,
+    readonly config: T5Config,
+    readonly dtype: DType,
+  ) {
+    const { width, feedForward, heads, headWidth } = config;
+    const inner = heads * headWidth;
+    let parameters = 0;
+    const weight = (name: string, shape: readonly number[]): Tensor => {
+      const stored = source.tensor(name, shape);
+      parameters += stored.size;
+      const converted = stored.dtype === dtype ? stored : stored.toDtype(dtype);
+      this.#owned.push(converted.keep());
+      return converted;
+    };
+    const layer = (name: string, outputs: number, inputs: number): Linear => {
+      const made = new Linear(name, weight(`${name}.weight`, [outputs, inputs]));
+      this.linears.set(name, made);
+      return made;
+    };
+    const group = (members: readonly Linear[]): LinearGroup => {
+      const made = new LinearGroup(members);
+      this.#groups.push(made);
+      return made;
+    };
+    const feedForwardAt = (prefix: string): FeedForward => {
+      const names = config.gated ? ["wi_0", "wi_1"] : ["wi"];
+      const inputs = names.map((name) => layer(`${prefix}.DenseReluDense.${name}`, feedForward, width));
+      const output = layer(`${prefix}.DenseReluDense.wo`, width, feedForward);
+      return new FeedForward(weight(`${prefix}.layer_norm.weight`, [width]), group(inputs), output, config);
+    };
+    const selfAttentionAt = (prefix: string): SelfAttention => {
+      const projections = ["q", "k", "v"].map((name) => layer(`${prefix}.SelfAttention.${name}`, inner, width));
+      const output = layer(`${prefix}.SelfAttention.o`, width, inner);
+      return new SelfAttention(weight(`${prefix}.layer_norm.weight`, [width]), group(projections), output, config);
+    };
+    const biasAt = (stack: string, bidirectional: boolean): PositionBias => {
+      const name = `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`;
+      return new PositionBias(weight(name, [config.buckets, heads]), bidirectional, config.maxDistance);
+    };
+
+    this.#embedding = weight("shared.weight", [config.vocabulary, width]);
+    for (let i = 0; i < config.encoderLayers; i++) {
+      this.#encoder.push({
+        attention: selfAttentionAt(`encoder.block.${i}.layer.0`),
+        feedForward: feedForwardAt(`encoder.block.${i}.layer.1`),
+      });
+    }
+    this.#encoderBias = biasAt("encoder", true);
+    this.#encoderNorm = weight("encoder.final_layer_norm.weight", [width]);
+    const crossMembers: Linear[] = [];
+    for (let i = 0; i < config.decoderLayers; i++) {
+      const block = `decoder.block.${i}`;
+      const attention = selfAttentionAt(`${block}.layer.0`);
+      const prefix = `${block}.layer.1`;
+      const [q, k, v] = ["q", "k", "v"].map((name) => layer(`${prefix}.EncDecAttention.${name}`, inner, width));
+      const output = layer(`${prefix}.EncDecAttention.o`, width, inner);
+      const cross = new CrossAttention(weight(`${prefix}.layer_norm.weight`, [width]), q!, output, config);
+      crossMembers.push(k!, v!);
+      this.#decoder.push({ attention, cross, feedForward: feedForwardAt(`${block}.layer.2`) });
+    }
+    this.#decoderBias = biasAt("decoder", false);
+    this.#decoderNorm = weight("decoder.final_layer_norm.weight", [width]);
+    this.#crossProjections = group(crossMembers);
+    this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [config.vocabulary, width]);
+    this.parameterCount = parameters;
+  }
+
+  get padId(): number {
+    return this.config.padId;
+  }
+
+  get eosId(): number {
+    return this.config.eosId;
+  }
+
+  /** Final hidden states of the encoder, [batch, source, width]. */
+  encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
+    const p = context.training ? this.config.dropout : 0;
+    const bias = this.#encoderBias.full(inputIds.dim(1), inputIds.dim(1));
+    let x = dropout(embedding(this.#embedding, inputIds), p, context.nextSeed());
+    for (const { attention, feedForward } of this.#encoder) {
+      x = tidy(() => {
+        const attended = attention.attend(x, attention.project(x, context), bias, attentionMask, p, context);
+        return feedForward.forward(attended, p, context);
+      });
+    }
+    return dropout(rmsNorm(x, this.#encoderNorm, this.config.epsilon), p, context.nextSeed());
+  }
+
+  /** Final hidden states of the decoder under teacher forcing, [batch, target, width]. */
+  #decode(decoderIds: Tensor, encoded: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
+    const p = context.training ? this.config.dropout : 0;
+    const bias = this.#decoderBias.full(decoderIds.dim(1), decoderIds.dim(1));
+    const crossed = this.#crossProjections.forward(encoded, context).map((y) => splitHeads(y, this.config.heads));
+    let x = dropout(embedding(this.#embedding, decoderIds), p, context.nextSeed());
+    for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
+      x = tidy(() => {
+        const own = attention.attend(x, attention.project(x, context), bias, null, p, context);
+        const both = cross.forward(own, crossed[2 * i]!, crossed[2 * i + 1]!, attentionMask, p, context);
+        return feedForward.forward(both, p, context);
+      });
+    }
+    return dropout(rmsNorm(x, this.#decoderNorm, this.config.epsilon), p, context.nextSeed());
+  }
+
+  /** Logits [..., vocabulary] of hidden states [..., width]. */
+  #logits(hidden: Tensor): Tensor {
+    return linear(this.config.tied ? hidden.mul(this.config.width ** -0.5) : hidden, this.#head);
+  }
+
+  /** Labels shifted right behind the start token, [batch, target]. */
+  #decoderIds(labels: Tensor): Tensor {
+    const { startId, padId } = this.config;
+    const start = full([labels.dim(0), 1], startId, { dtype: "int64" });
+    const shifted = cat([start, labels.narrow(1, 0, labels.dim(1) - 1)], 1);
+    return shifted.maskedFill(shifted.eq(-100), padId);
+  }
+
+  forward(batch: Batch, context: ForwardContext): ModelOutput {
+    return tidy(() => {
+      const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
+      const hidden = this.#decode(this.#decoderIds(batch.labels), encoded, batch.attentionMask, context);
+      // The head is a large part of a small model, and most label positions are padding: only real ones are computed.
+      const labels = batch.labels.toArray();
+      const positions = labels.flatMap((label, position) => (label === -100 ? [] : [position]));
+      const index = tensor(positions, [positions.length], "int64");
+      const rows = hidden.view([-1, this.config.width]).indexSelect(0, index);
+      const loss = crossEntropy(this.#logits(rows), batch.labels.view([-1]).indexSelect(0, index));
+      return { loss, labelTokens: positions.length };
+    });
+  }
+
+  /** Logits of every target position, [batch, target, vocabulary], without dropout. */
+  logits(batch: Batch, context: ForwardContext): Tensor {
+    return tidy(() => {
+      const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
+      return this.#logits(this.#decode(this.#decoderIds(batch.labels), encoded, batch.attentionMask, context));
+    });
+  }
+
+  generate(batch: Pick<Batch, "inputIds" | "attentionMask">, { maxNewTokens }: GenerateOptions): number[][] {
+    return inference(() => {
+      const context: ForwardContext = { training: false, nextSeed: () => 0 };
+      const { heads, decoderLayers, startId, eosId } = this.config;
+      const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
+      const crossed = this.#crossProjections
+        .forward(encoded, context)
+        .map((y) => splitHeads(y, heads).contiguous());
+      return greedy({
+        rows: batch.inputIds.dim(0),
+        startId,
+        eosId,
+        maxNewTokens,
+        fixed: [batch.attentionMask, ...crossed],
+        caches: 2 * decoderLayers,
+        step: (ids, position, [mask, ...cross], caches) => {
+          const bias = this.#decoderBias.row(position);
+          let x = embedding(this.#embedding, ids);
+          const grown: Tensor[] = [];
+          for (const [i, { attention, cross: crossAttention, feedForward }] of this.#decoder.entries()) {
+            const [q, k, v] = attention.project(x, context);
+            const keys = caches.length > 0 ? cat([caches[2 * i]!, k], 2) : k;
+            const values = caches.length > 0 ? cat([caches[2 * i + 1]!, v], 2) : v;
+            grown.push(keys, values);
+            const own = attention.attend(x, [q, keys, values], bias, null, 0, context);
+            const both = crossAttention.forward(own, cross[2 * i]!, cross[2 * i + 1]!, mask!, 0, context);
+            x = feedForward.forward(both, 0, context);
+          }
+          const logits = this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon));
+          return { logits: logits.select(1, 0), caches: grown };
+        },
+      });
+    });
+  }
+
+  dispose(): void {
+    for (const owned of this.#owned) owned.dispose();
+    for (const group of this.#groups) group.dispose();
+    this.#encoderBias.dispose();
+    this.#decoderBias.dispose();
+  }
+}

@@ -1,0 +1,17 @@
+/** What a forward pass needs to know besides its inputs: whether it trains, and where dropout takes its seeds from. */
+import type { Rng } from "../random.js";
+
+export interface ForwardContext {
+  /** Dropout is active. */
+  readonly training: boolean;
+  /** A fresh seed for each dropout mask, in the order of the calls. */
+  nextSeed(): number;
+}
+
+/** No dropout. */
+export const EVALUATION: ForwardContext = { training: false, nextSeed: () => 0 };
+
+/** Dropout with masks that depend on the generator alone: equal seeds give equal masks, on any number of threads. */
+export function trainingContext(rng: Rng): ForwardContext {
+  return { training: true, nextSeed: () => rng.uint32() };
+}

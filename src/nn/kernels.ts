@@ -1,0 +1,92 @@
+/**
+ * The operators that models are written in. Each runs as one fused kernel of the engine where that applies, and in its
+ * plain formulation (plain.ts) where it does not: a frozen tensor that is being trained after all, or when the kernels
+ * are switched off.
+ */
+import * as fused from "../tensor/functions.gen.js";
+import { isRecording } from "../tensor/grad.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { LowRankInputs } from "./low-rank.js";
+import * as plain from "./plain.js";
+
+let enabled = process.env.NLORA_KERNELS !== "plain";
+
+/** Runs `action` with the fused kernels on or off. Also `NLORA_KERNELS=plain` for a whole process. */
+export function withKernels<T>(mode: "fused" | "plain", action: () => T): T {
+  const before = enabled;
+  enabled = mode === "fused";
+  try {
+    return action();
+  } finally {
+    enabled = before;
+  }
+}
+
+const isTrained = (tensor: Tensor): boolean => isRecording() && tensor.requiresGrad;
+
+/** T5's layer norm: x * weight / sqrt(mean(x^2) + eps). */
+export const rmsNorm = (x: Tensor, weight: Tensor, eps: number): Tensor =>
+  enabled ? fused.rmsNorm(x, weight, eps) : plain.rmsNorm(x, weight, eps);
+
+/** Dropout whose mask is a function of the seed. */
+export function dropout(x: Tensor, p: number, seed: number): Tensor {
+  if (p === 0) return x;
+  return enabled ? fused.dropout(x, p, seed) : plain.dropout(x, p, seed);
+}
+
+/** residual + dropout(x) */
+export function dropoutAdd(x: Tensor, residual: Tensor, p: number, seed: number): Tensor {
+  if (p === 0) return residual.add(x);
+  return enabled ? fused.dropoutAdd(x, residual, p, seed) : plain.dropoutAdd(x, residual, p, seed);
+}
+
+/** dropout(relu(x)) */
+export function reluDropout(x: Tensor, p: number, seed: number): Tensor {
+  if (p === 0) return x.relu();
+  return enabled ? fused.reluDropout(x, p, seed) : plain.reluDropout(x, p, seed);
+}
+
+/** dropout(gelu_tanh(gate) * value) */
+export const gatedGeluDropout = (gate: Tensor, value: Tensor, p: number, seed: number): Tensor =>
+  enabled ? fused.gatedGeluDropout(gate, value, p, seed) : plain.gatedGeluDropout(gate, value, p, seed);
+
+/**
+ * dropout(softmax(scores + bias)) over the keys the mask allows. Scores [batch, heads, query, key]; bias [1, heads,
+ * query, key] or null; mask [batch, key] or [batch, query, key] bool or null.
+ */
+export function attentionProbs(
+  scores: Tensor,
+  bias: Tensor | null,
+  mask: Tensor | null,
+  p: number,
+  seed: number,
+): Tensor {
+  const formulation = enabled && !(bias && isTrained(bias)) ? fused : plain;
+  return formulation.attentionProbs(scores, bias, mask, p, seed);
+}
+
+/** A linear layer with low-rank additions to its output. */
+export function lowRankLinear(inputs: LowRankInputs): Tensor {
+  const { x, weight, bias, terms, p, seed } = inputs;
+  if (true || !enabled || isTrained(weight)) return plain.lowRankLinear(inputs);
+  return fused.loraLinear(
+    x,
+    weight,
+    bias,
+    terms.map((term) => term.a),
+    terms.map((term) => term.b),
+    terms.map((term) => term.offset),
+    terms.map((term) => term.scale),
+    terms.map((term) => term.group),
+    p,
+    seed,
+  );
+}
+
+/** Mean cross-entropy in float32; logits [tokens, vocabulary], labels int64 [tokens]. */
+export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
+  enabled ? fused.crossEntropy(logits, labels, -100) : plain.crossEntropy(logits, labels);
+
+/** sum_m c_m * sum |B_m A_m|, without ever holding a whole B A. */
+export const deltaL1 = (a: readonly Tensor[], b: readonly Tensor[], coefficients: readonly number[]): Tensor =>
+  !enabled ? fused.deltaL1(a, b, coefficients) : plain.deltaL1(a, b, coefficients);

@@ -1,0 +1,104 @@
+/**
+ * Linear layers that may carry low-rank additions, and groups of them that share an input and so one multiplication.
+ * A model does not know what the additions are; adapters attach them.
+ */
+import { cat } from "../tensor/functions.gen.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { ForwardContext } from "./context.js";
+import { lowRankLinear } from "./kernels.js";
+import type { LowRankTerm } from "./low-rank.js";
+
+/** y = x W^T + scale * (drop(x) A^T) B^T, the additions of one layer sharing one dropout mask. */
+export interface LowRankAddition {
+  /** [rank, inputs] */
+  readonly a: Tensor;
+  /** [outputs, rank] */
+  readonly b: Tensor;
+  readonly scale: number;
+}
+
+export class Linear {
+  /** Owned additions, in the order in which they were attached. */
+  additions: readonly LowRankAddition[] = [];
+  /** Dropout on the input of the additions, while training. */
+  additionDropout = 0;
+  readonly inputs: number;
+  readonly outputs: number;
+
+  /** `name` is the checkpoint's module path; `weight` is [outputs, inputs]. Takes over the tensors. */
+  constructor(
+    readonly name: string,
+    public weight: Tensor,
+    readonly bias: Tensor | null = null,
+  ) {
+    this.outputs = weight.dim(0);
+    this.inputs = weight.dim(1);
+  }
+
+  forward(x: Tensor, context: ForwardContext): Tensor {
+    return applyLinears(x, this.weight, this.bias, [this], context);
+  }
+}
+
+/** Linear layers on the same input, computed by one multiplication with their stacked weights. */
+export class LinearGroup {
+  readonly #weight: Tensor;
+  readonly #bias: Tensor | null;
+
+  /** Stacks the members' weights; each member's weight becomes a view of its rows. */
+  constructor(readonly members: readonly Linear[]) {
+    if (members.length === 1) {
+      this.#weight = members[0]!.weight;
+      this.#bias = members[0]!.bias;
+      return;
+    }
+    this.#weight = cat(members.map((member) => member.weight)).keep();
+    const biases = members.map((member) => member.bias).filter((bias) => bias !== null);
+    this.#bias = biases.length === members.length ? cat(biases).keep() : null;
+    let row = 0;
+    for (const member of members) {
+      const before = member.weight;
+      member.weight = this.#weight.narrow(0, row, member.outputs).keep();
+      before.dispose();
+      row += member.outputs;
+    }
+  }
+
+  /** One output [..., outputs of the member] per member. */
+  forward(x: Tensor, context: ForwardContext): Tensor[] {
+    const y = applyLinears(x, this.#weight, this.#bias, this.members, context);
+    if (this.members.length === 1) return [y];
+    return y.splitWithSizes(
+      this.members.map((member) => member.outputs),
+      -1,
+    );
+  }
+
+  /** Releases the stacked weights and the members' views of them. */
+  dispose(): void {
+    if (this.members.length === 1) return;
+    for (const member of this.members) member.weight.dispose();
+    this.#weight.dispose();
+    this.#bias?.dispose();
+  }
+}
+
+function applyLinears(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  members: readonly Linear[],
+  context: ForwardContext,
+): Tensor {
+  const terms: LowRankTerm[] = [];
+  let offset = 0;
+  let p = 0;
+  for (const [group, member] of members.entries()) {
+    for (const { a, b, scale } of member.additions) terms.push({ a, b, scale, offset, group });
+    if (member.additions.length > 0) p = Math.max(p, member.additionDropout);
+    offset += member.outputs;
+  }
+  const dropout = context.training ? p : 0;
+  const seed = dropout > 0 ? context.nextSeed() : 0;
+  return lowRankLinear({ x, weight, bias, terms, p: dropout, seed });
+}

@@ -1,0 +1,95 @@
+/**
+ * The plain formulation of every fused operator, in libtorch's own operators. A fused operator must equal it (the tests
+ * compare them under equal dropout masks); it also serves wherever the fused one does not apply.
+ */
+import { cat, dropoutKeep, linear, zeros } from "../tensor/functions.gen.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { groupSeed, keepProbability, type LowRankInputs } from "./low-rank.js";
+
+/** x * weight / sqrt(mean(x^2) + eps) over the last dimension, in float32. */
+export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
+  const wide = x.toDtype("float32");
+  const variance = wide.square().meanDim([-1], true);
+  return wide.mul(variance.add(eps).rsqrt()).mul(weight.toDtype("float32")).toDtype(x.dtype);
+}
+
+/** Zeroes elements with probability p and divides the others by the probability of keeping them. */
+export function dropout(x: Tensor, p: number, seed: number): Tensor {
+  const keep = keepProbability(p);
+  if (keep === 1) return x;
+  const mask = dropoutKeep(x.size, p, seed).reshape(x.shape).toDtype("float32");
+  return x
+    .toDtype("float32")
+    .mul(mask)
+    .mul(1 / keep)
+    .toDtype(x.dtype);
+}
+
+export const dropoutAdd = (x: Tensor, residual: Tensor, p: number, seed: number): Tensor =>
+  residual.toDtype("float32").add(dropout(x.toDtype("float32"), p, seed)).toDtype(x.dtype);
+
+export const reluDropout = (x: Tensor, p: number, seed: number): Tensor => dropout(x.relu(), p, seed);
+
+export const gatedGeluDropout = (gate: Tensor, value: Tensor, p: number, seed: number): Tensor =>
+  dropout(gate.toDtype("float32").gelu({ approximate: "tanh" }).mul(value.toDtype("float32")), p, seed).toDtype(
+    gate.dtype,
+  );
+
+/** dropout(softmax(scores + bias)) over the keys that may be attended to; scores [batch, heads, query, key]. */
+export function attentionProbs(
+  scores: Tensor,
+  bias: Tensor | null,
+  mask: Tensor | null,
+  p: number,
+  seed: number,
+): Tensor {
+  let wide = scores.toDtype("float32");
+  if (bias) wide = wide.add(bias.toDtype("float32"));
+  if (mask) {
+    const keys = mask.shape.length === 2 ? mask.unsqueeze(1).unsqueeze(1) : mask.unsqueeze(1);
+    wide = wide.maskedFill(keys.logicalNot(), Number.NEGATIVE_INFINITY);
+  }
+  const probabilities = wide.softmax(-1);
+  // A row without any key would be a row of NaN; it attends to nothing.
+  const safe = mask ? probabilities.maskedFill(probabilities.isnan(), 0) : probabilities;
+  return dropout(safe, p, seed).toDtype(scores.dtype);
+}
+
+/** x W^T + bias, plus scale_i * drop(x) A_i^T B_i^T in the columns from offset_i on. */
+export function lowRankLinear({ x, weight, bias, terms, p, seed }: LowRankInputs): Tensor {
+  const base = linear(x, weight, bias);
+  if (terms.length === 0) return base;
+  const dropped = new Map<number, Tensor>();
+  const additions = new Map<number, Tensor>();
+  for (const { a, b, scale, offset, group } of terms) {
+    const input = dropped.get(group) ?? dropout(x, p, groupSeed(seed, group));
+    dropped.set(group, input);
+    const addition = linear(linear(input, a.toDtype(x.dtype)), b.toDtype(x.dtype)).mul(scale);
+    additions.set(offset, additions.get(offset)?.add(addition) ?? addition);
+  }
+  const outputs = weight.dim(0);
+  const pieces: Tensor[] = [];
+  let column = 0;
+  const gap = (width: number) => pieces.push(zeros([...x.shape.slice(0, -1), width], { dtype: x.dtype }));
+  for (const [offset, addition] of [...additions].sort(([first], [second]) => first - second)) {
+    if (offset > column) gap(offset - column);
+    pieces.push(addition);
+    column = offset + addition.dim(-1);
+  }
+  if (column < outputs) gap(outputs - column);
+  return base.add(pieces.length === 1 ? pieces[0]! : cat(pieces, -1));
+}
+
+/** Mean negative log-likelihood over the labels; logits [tokens, vocabulary], labels int64 [tokens]; float32. */
+export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
+  logits.toDtype("float32").logSoftmax(-1).nllLoss(labels, null, 1, -100);
+
+/** sum_m c_m * sum |B_m A_m|: the paper's penalty (eq. 3), module by module. */
+export function deltaL1(a: readonly Tensor[], b: readonly Tensor[], coefficients: readonly number[]): Tensor {
+  let total: Tensor | undefined;
+  for (const [m, factor] of a.entries()) {
+    const term = b[m]!.matmul(factor).abs().sum().mul(coefficients[m]!);
+    total = total?.add(term) ?? term;
+  }
+  return total ?? zeros([]);
+}

@@ -1,0 +1,46 @@
+/** record.json: what a run amounted to, in one object. */
+
+export const RECORD_SCHEMA = "nlora-run/1";
+
+export interface RunTimings {
+  readonly trainSeconds: number;
+  readonly evaluationSeconds: number;
+  readonly totalSeconds: number;
+}
+
+export interface GeometrySummary {
+  /** OO (eq. 7): squared Frobenius and absolute sum of A_i A_T^T over i < T, summed over modules. */
+  readonly orthogonalOverlap: { readonly squared: number | null; readonly abs: number | null };
+  /** AWOM: norm of dW_T^T dW_i summed over i < T and modules. */
+  readonly awom: { readonly spectral: number | null; readonly frobenius: number | null };
+  /** GSR (eq. 9): small is sparse. */
+  readonly gsr: { readonly mean: number | null; readonly pooled: number | null };
+  /** ACR at |dW| > 1e-3 and at |dW| > 0.4 rms(dW). */
+  readonly acr: { readonly abs: number | null; readonly relRms: number | null };
+}
+
+export interface RunRecord extends GeometrySummary {
+  readonly schema: typeof RECORD_SCHEMA;
+  readonly status: "running" | "done" | "interrupted" | "failed";
+  readonly method: string;
+  readonly model: string;
+  readonly tasks: readonly string[];
+  readonly seed: number;
+  /** Row i = task i, column j = after training task j, percent; null where not measured. */
+  readonly accuracy: readonly (readonly (number | null)[])[];
+  /** Accuracy of the untouched base model per task, where measured. */
+  readonly baseAccuracy: readonly (number | null)[];
+  readonly averageAccuracy: number | null;
+  readonly microAccuracy: number | null;
+  readonly forgettingRate: number | null;
+  readonly backwardTransfer: number | null;
+  readonly ownTaskAccuracy: number | null;
+  /** Frobenius norm of each task's dW over all modules, without the LoRA scale. */
+  readonly deltaNorms: readonly (number | null)[];
+  /** Same layout as `accuracy`: share of predictions outside the task's label set, in [0, 1]. */
+  readonly outOfLabelRate: readonly (readonly (number | null)[])[];
+  /** What was penalised: kind, normalisation, coefficients and their unit, as used per task. */
+  readonly penalty: Readonly<Record<string, unknown>>;
+  readonly engine: Readonly<Record<string, unknown>>;
+  readonly timings: RunTimings;
+}

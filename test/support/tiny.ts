@@ -1,0 +1,77 @@
+/** A tiny model and made-up rows for tests of the loop and the methods. */
+import type { EncodedExample } from "../../src/data/encode.js";
+import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
+import { trainTask } from "../../src/learn/learn.js";
+import type { RunEvent } from "../../src/learn/events.js";
+import type { ActiveMethod } from "../../src/methods/method.js";
+import { type MethodName, type MethodOptions, methodSchema } from "../../src/methods/options.js";
+import { createMethod } from "../../src/methods/registry.js";
+import type { LanguageModel } from "../../src/models/language-model.js";
+import { loadModel } from "../../src/models/registry.js";
+import { Rng } from "../../src/random.js";
+import { goldenFolder } from "./golden.js";
+
+export const tinyModel = (name = "t5-classic"): LanguageModel => loadModel(goldenFolder(name), "float32");
+
+/** Rows whose answer depends on their first token, so that there is something to learn. */
+export function tinyTask(name: string, rows: number, seed: number): EncodedTask {
+  const rng = new Rng(seed).fork(name);
+  const row = (): EncodedExample => {
+    const source = Array.from({ length: 4 + rng.integer(6) }, () => 3 + rng.integer(60));
+    const target = [70 + (source[0]! % 2) + 2 * (name.charCodeAt(0) % 5), 1];
+    return { source: [...source, 1], target, sourceLength: source.length + 1, targetLength: 2 };
+  };
+  const train = Array.from({ length: rows }, row);
+  const test = Array.from({ length: 8 }, row);
+  return { name, labels: null, train, test, answers: test.map(() => ""), inputs: test.map(() => "") };
+}
+
+export const tinySettings: TrainingSettings = {
+  epochs: 1,
+  batchSize: 8,
+  microBatchSize: null,
+  learningRate: 1e-2,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  clip: { norm: 1, scope: "total" },
+  lengthBuckets: false,
+  maxSteps: null,
+  logEvery: 1,
+};
+
+export const tinyLora = {
+  rank: 4,
+  alpha: 8,
+  dropout: 0.1,
+  targetModules: null,
+  previousAdapters: "stacked" as "stacked" | "merged",
+  seqDelta: "snapshot" as "snapshot" | "increment",
+};
+
+export const methodOptions = (values: object): MethodOptions<MethodName> => methodSchema.parse(values);
+
+export function tinyMethod(model: LanguageModel, values: object, lora: Partial<typeof tinyLora> = {}): ActiveMethod {
+  return createMethod({ model, lora: { ...tinyLora, ...lora }, options: methodOptions(values), tasks: 3 });
+}
+
+/** Trains the tasks from `first` on and returns every event. */
+export function learn(
+  model: LanguageModel,
+  method: ActiveMethod,
+  tasks: readonly EncodedTask[],
+  { settings = tinySettings, seed = 1, first = 0 }: { settings?: TrainingSettings; seed?: number; first?: number } = {},
+): RunEvent[] {
+  const events: RunEvent[] = [];
+  for (const [index, task] of tasks.entries()) {
+    if (index < first) continue;
+    const rng = new Rng(seed).fork(`task ${index + 1}`);
+    for (const event of trainTask(model, method, task, index, settings, rng)) events.push(event);
+    method.afterTask({ name: task.name, index, rng });
+  }
+  return events;
+}
+
+/** Every factor of every finished task, as numbers. */
+export const factorsOf = (method: ActiveMethod): number[][] =>
+  method.deltas.flatMap((delta) => [...delta.modules.values()].flatMap(({ a, b }) => [a.toArray(), b.toArray()]));
