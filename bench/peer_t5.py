@@ -1,7 +1,7 @@
 """The other side of `npm run bench`: T5 with LoRA and the N-LoRA penalty as a careful user writes it in plain eager
 PyTorch, after the published descriptions of T5, LoRA and N-LoRA. Module names follow the Hugging Face checkpoint layout.
 
-    python bench/peer_t5.py                  serve: one JSON command per line on stdin, one JSON answer per line on stdout
+    python bench/peer_t5.py                  serve: one JSON command a line on stdin, one JSON answer a line on stdout
     python bench/peer_t5.py --transformers   the same with transformers' T5ForConditionalGeneration and peft's LoRA
     python bench/peer_t5.py --check [GOLDEN] compare the plain model with test/fixtures/golden (needs safetensors)
 
@@ -425,8 +425,9 @@ def check(folder):
     from safetensors.torch import load_file
 
     config = json.loads((folder / "t5-classic" / "config.json").read_text())
-    shape = {"heads": config["num_heads"], "layers": config["num_layers"], "vocab": config["vocab_size"], "dropout": 0.0}
-    model = T5({**shape, **{key: config[key] for key in ("d_model", "d_ff", "d_kv")}}).eval()
+    shape = {key: config[key] for key in ("d_model", "d_ff", "d_kv")}
+    shape |= {"heads": config["num_heads"], "layers": config["num_layers"], "vocab": config["vocab_size"]}
+    model = T5({**shape, "dropout": 0.0}).eval()
     model.load_state_dict(load_file(folder / "t5-classic" / "model.safetensors"))
     golden = json.loads((folder / "t5-classic" / "golden.json").read_text())
     input_ids, mask, labels = (torch.tensor(golden[key]) for key in ("input_ids", "attention_mask", "labels"))

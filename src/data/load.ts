@@ -132,7 +132,8 @@ function makeTask(
     if (!Number.isInteger(cap) || cap < 1) {
       throw new DataError(`${name}: the number of ${split} rows must be a positive integer, found ${cap}`);
     }
-    notes.push(`${name}: ${cap} of ${rows.length} ${split} rows (stratified sample, seed ${options.seed})`);
+    const kind = split === "test" && options.holdOut ? "held-out" : split;
+    notes.push(`${name}: ${cap} of ${rows.length} ${kind} rows (stratified sample, seed ${options.seed})`);
     return stratifiedSample(rows, group, cap, rng.fork(split));
   };
   train = capped(train, "train", options.trainRows);

@@ -1,197 +1,170 @@
-/** Words and templates of the bundled stream: four invented classification tasks. Data for synthetic.ts, no code. */
+/** Words and templates of the bundled stream: four invented classification tasks. Data for synthetic.ts. */
 
 export interface SyntheticTaskWords {
   readonly name: string;
   readonly family: string;
   readonly instruction: string;
-  /** Label -> phrases that speak for it. The label itself does not occur in them. */
+  /** Label -> nouns that speak for it. The label itself does not occur in them. */
   readonly cues: Readonly<Record<string, readonly string[]>>;
-  /** {cue} and {cue2}: two phrases of the label; {other}: one of another label, said to be beside the point. */
+  /** {cue}, {cue2}, {cue3}: different nouns of the label; {other}: one of another label, beside the point. */
   readonly templates: readonly string[];
 }
 
+function list(text: string, separator: string): string[] {
+  return text.split(separator).map((phrase) => phrase.trim().replace(/\s+/g, " "));
+}
+
+const words = (text: string) => list(text, " ");
+
 /** Slots that every template may use; they say nothing about the label. */
 export const SLOTS: Readonly<Record<string, readonly string[]>> = {
-  person:
-    list(`Anna, Peter, Maria, Thomas, Ruth, George, Helen, Martin, Clara, Henry, Alice, Edward, Julia, Frank,
-    Sarah, Walter, Emma, Paul, Laura, Robert, my aunt, my uncle, my cousin, the neighbour, an old friend, the teacher,
-    the doctor, my sister, my brother, the landlord, the captain, a visitor, the new clerk, the twins`),
-  place:
-    list(`the village, the north coast, the old town, the valley, the western hills, the capital, the lake,
-    the river bank, the market square, the islands, the southern counties, the harbour town, the high road, the border,
-    the eastern plain, the forest, the mill, the castle, the university, the bridge, the suburbs, the park`),
-  time: list(`on Monday, on Tuesday, on Friday, on Saturday, last week, this morning, yesterday, in March, in April,
-    in autumn, before lunch, after school, on the first of May, the other day, in June, two days ago,
-    at the weekend, early in the evening, at noon, during the holidays`),
-  hour: list(`six o'clock, noon, midnight, the evening, dawn, the afternoon, nine o'clock, tomorrow night, Thursday,
-    the weekend, nightfall, the early morning`),
-  item: list(`lamp, chair, kettle, radio, clock, jacket, mirror, printer, camera, blanket, bicycle, table, toaster, phone,
-    carpet, watch, bookcase, coat, heater, mattress, fan, keyboard, vase, tent, helmet, backpack, desk, sofa, mixer,
-    telescope, drill, umbrella, bench, globe, stove, frame, pair of shoes, set of plates, box of tools, wooden toy`),
-  number: list("1204, 3318, 4075, 5521, 6190, 7743, 8816, 9032, 2467, 3950, 4412, 6604"),
+  person: list(
+    `Anna, Peter, Maria, Thomas, Ruth, George, Helen, Martin, Clara, Henry, Alice, Edward, Julia, Frank, Sarah, Walter,
+    Emma, Paul, Laura, Robert, Nora, Simon, Lucy, Oscar, an old friend, the neighbour, a stranger, somebody, a visitor`,
+    ",",
+  ),
+  place: list(
+    `the village, the north, the old town, the valley, the hills, the capital, the lake, the river, the market, the west,
+    the suburbs, the south, the border, the plain, the square, the corner, the mountains, the next town`,
+    ",",
+  ),
+  time: list(
+    `on Monday, on Tuesday, on Friday, on Saturday, last week, this morning, yesterday, in March, in April, in autumn,
+    before noon, on the first of May, the other day, in June, two days ago, at the weekend, in the evening, last night`,
+    ",",
+  ),
+  number: words("204 318 475 521 690 743 816 932 246 395 412 604"),
 };
 
 /** Sentences put before or after some rows; they say nothing about the label. */
 export const ASIDES: readonly string[] = list(
-  `I write this in a hurry.; The letter from {place} came {time}.; {person} sends greetings.; More about {place} next time.;
-  There were twelve of us {time}.; Nothing else is new.; Please tell {person} as well.; We left {place} {time}.;
-  {person} has moved to {place}.; That is all for today.; It was a long day.; You may read this to {person}.;
-  The clock has just struck {hour}.; This was {time}.; I heard this from {person}.; We are all in good health here.`,
+  `{person} sends greetings.; More about {place} next time.; Nothing else is new.; We left {place} {time}.;
+  {person} has moved to {place}.; That is all for today.; It was a long day.; I heard this from {person}.;
+  We are all well here.; There were twelve of us {time}.`,
   ";",
 );
-
-function list(text: string, separator = ","): string[] {
-  return text.split(separator).map((phrase) => phrase.trim().replace(/\s+/g, " "));
-}
 
 export const SYNTHETIC_TASKS: readonly SyntheticTaskWords[] = [
   {
     name: "diary",
     family: "Topic",
-    instruction: "What is the diary entry mostly about? Choose one from the option.",
+    instruction: "What is the diary mostly about? Choose one from the option.",
     cues: {
-      music:
-        list(`the violin, the choir, a song, the drums, some old records, the piano, the concert, a guitar,
-        that melody, the singer, the band, the orchestra, a dance tune, the trumpet, the rehearsal, the chorus,
-        the lyrics, a new album, the opera, the rhythm, a flute, the hymn, the microphone, the composer`),
-      food: list(`the soup, fresh bread, the recipe, the oven, dinner, cheese, the kitchen, the pastry, a roast, the salad,
-        butter, a chocolate cake, the spices, the sauce, breakfast, noodles, the stew, the bakery, pepper and salt,
-        fried rice, the pudding, supper, a pot of honey, the menu`),
-      travel:
-        list(`the train, the tickets, a passport, the suitcase, the airport, the hotel, a map, the ferry,
-        the frontier, the long journey, the station, the flight, our luggage, the guide book, the cabin, the bus route,
-        the motorway, a sea voyage, the visa, the platform, the coach tour, the timetable, the compass, foreign cities`),
-      garden:
-        list(`the roses, the seeds, the soil, a spade, the hedge, the lawn, the greenhouse, the weeds, the tulips,
-        the apple tree, the compost, watering the beds, the flower pots, the lilies, the orchard, some bulbs, the moss,
-        the ivy, the rake, young seedlings, pruning the vines, the daisies, the pond, the shrubs`),
-      money:
-        list(`the bank, the loan, the rent, our taxes, the savings, an invoice, the wages, the budget, the bill,
-        some shares, the debt, the price of coal, the salary, a purse of coins, the accounts, the insurance, the cheque,
-        the fee, interest rates, the pension, the auction, the mortgage, a fine, the profits`),
+      music: words(
+        "song piano band concert album guitar singer orchestra drum violin opera tune bass composer musician solo chorus organ",
+      ),
+      food: words(
+        "cheese soup bread meat salad pizza chicken dinner sauce dessert meal butter cake breakfast sandwich steak pepper chocolate",
+      ),
+      travel: words(
+        "train airport hotel ticket flight station bus plane railway trip journey destination airline tourist passenger vacation traffic map",
+      ),
+      garden: words(
+        "flower tree grass leaf hedge bush shrub soil fence gate branch rose fruit forest wood olive bird path",
+      ),
+      money: words(
+        "bank loan tax debt bill income fee rent credit cash payment fund insurance deposit profit pension budget refund",
+      ),
     },
     templates: [
-      "{person} spoke of {cue} and {cue2} {time}, while {person} only asked about {other}.",
-      "All the hours {time} went into {cue}. {person} mentioned {other} once, but soon we were back at {cue2}.",
-      "{time} {person} told me everything about {cue} near {place}. Nobody cared for {other}; it was {cue2} again.",
-      "We meant to discuss {other} at {place}, but {person} would not stop talking about {cue} and then {cue2}.",
-      "{person} wrote three pages on {cue}. There is one line on {other}, and the rest is {cue2}.",
-      "I put {other} aside {time}. {person} came from {place}, and we were busy with {cue} and {cue2}.",
-      "Never mind {other}. What kept {person} and me awake {time} was {cue}.",
-      "{person} had {other} in mind, yet I thought of {cue} all the way to {place}, and of {cue2}.",
+      "{person} spoke of the {cue}, the {cue2} and the {cue3} {time}, and only once of the {other}.",
+      "All of it {time} was about the {cue}. {person} mentioned the {other}, but soon we were back at the {cue2}.",
+      "We meant to discuss the {other}, but {person} would not stop talking of the {cue} and then the {cue2}.",
+      "{person} wrote a page on the {cue}. There is one line on the {other}; the rest is the {cue2} and the {cue3}.",
+      "Never mind the {other}. What kept {person} and me busy {time} was the {cue} and the {cue2}.",
+      "I put the {other} aside {time}. {person} came from {place} to see the {cue}, the {cue2} and the {cue3}.",
+      "First the {cue}, then the {cue2}: {person} from {place} knows no other subject.",
+      "I thought of the {cue} all the way to {place}, and {person} of the {cue2}.",
     ],
   },
   {
-    name: "forecast",
-    family: "Weather",
-    instruction: "Which weather does the report announce? Choose one from the option.",
+    name: "scenes",
+    family: "Place",
+    instruction: "Where does the scene take place? Choose one from the option.",
     cues: {
-      rain: list(`heavy showers, drizzle, a downpour, wet roads, open umbrellas, deep puddles, rising rivers,
-        dripping roofs, flooded cellars, soaked fields, water in the streets, a cloudburst, muddy paths,
-        overflowing gutters, leaking tents, a damp afternoon, swollen streams, dark wet clouds, rubber boots, a soaking`),
-      snow: list(`white fields, deep drifts, thick flakes, icy slopes, sledges, frozen lakes, a blizzard, hard frost,
-        slippery ice, ploughs on the roads, a freezing night, skis and boots, icicles, a cold white morning,
-        avalanches, roads under ice, a winter landscape, frozen pipes, white roofs, a sharp frost`),
-      wind: list(`strong gusts, a gale, swaying branches, loose tiles, rough seas, bent trees, flying leaves, broken masts,
-        a stiff breeze, kites in the air, a hurricane, rattling windows, slamming shutters, hats blown away, high waves,
-        fallen poles, whirling dust, a storm from the west, torn sails, a tempest`),
-      sun: list(`clear skies, bright light, great heat, warm evenings, blue skies, dry air, hot pavements, short shadows,
-        beach weather, a cloudless noon, thirsty cattle, melting ice cream, golden light, a hot spell, burnt noses,
-        deck chairs, a heat wave, dazzling days, a drought, glowing roofs`),
-      fog: list(`thick mist, haze, a poor view, grey mornings, hidden hills, blurred shapes, lamps lit by day,
-        low clouds on the ground, ships lost in the grey, dim outlines, closed airports in the haze, pale lanterns,
-        misty meadows, invisible towers, a veil over the water, slow cars with lights on, vanishing bridges, vapour,
-        murky air, a grey curtain`),
+      school: words(
+        "teacher pupil class student college grade lecture degree classroom academy education test professor university",
+      ),
+      hospital: words(
+        "patient doctor nurse surgery fever disease medicine clinic illness treatment infection wound physician cure virus",
+      ),
+      ship: words(
+        "captain sail sea crew boat anchor whale voyage sailor vessel ocean pirate wave rope shore",
+      ),
+      church: words(
+        "priest prayer god saint faith pilgrim angel temple heaven religion soul parish worship clergy",
+      ),
+      court: words(
+        "judge jury lawyer trial law crime justice attorney appeal evidence witness murder jail prosecutor criminal",
+      ),
     },
     templates: [
-      "Yesterday there was talk of {other} in {place}, but tomorrow everyone must expect {cue} and {cue2}.",
-      "After a week of {other}, the report for {place} now speaks of {cue}, and by {hour} of {cue2}.",
-      "The old report promised {other}. That was a mistake: look for {cue} in {place} by {hour}, then {cue2}.",
-      "{person} still remembers {other} of last year. For {place} the office announces {cue} along with {cue2}.",
-      "Report for {place}: {cue} from {hour}, {cue2} later. There is no sign any more of {other}.",
-      "By {hour} we count on {cue} over {place}; farmers prepare for {cue2}, not for {other} as {person} said.",
-      "{person} hoped for {other}, but the office in {place} is sure: it means {cue}.",
-      "Goodbye to {other}! From {hour} the people of {place} will see {cue}, perhaps {cue2} too.",
+      "{person} sees the {cue}, the {cue2} and the {cue3}; of the {other} there is only talk.",
+      "In the first act it was the {other}. Now {person} waits for the {cue} and thinks of the {cue2}.",
+      "The {cue} comes in with {person}. Behind them we notice the {cue2}. They remember the {other} {time}.",
+      "{time}, far from the {other}, {person} hears of the {cue}, the {cue2} and the {cue3}.",
+      "It begins with the {cue}. {person} asks for the {other}, but the answer is the {cue2}.",
+      "Scene {number}: the {cue}, the {cue2}. {person} enters, tired of the {other}, and looks for the {cue3}.",
+      "Scene {number}: {person} stands between the {cue} and the {cue2}.",
+      "The {cue} is near. {person} has come from {place} for the {cue2} and the {cue3}.",
     ],
   },
   {
-    name: "orders",
+    name: "letters",
     family: "Shop",
-    instruction: "What is the customer's own problem with the order? Choose one from the option.",
+    instruction: "Which department should answer the letter? Choose one from the option.",
     cues: {
-      late: list(`is two weeks overdue, has still not left the warehouse, should have been here on Monday, is delayed again,
-        keeps being postponed, is stuck at the depot, took a month to reach me, came long after the birthday,
-        is behind schedule, has been on its way since March, makes me wait and wait, was promised for last Friday,
-        moves slower than a snail, is held up in the post, arrived ten days after the date, is not expected before June`),
-      broken:
-        list(`has a crack down the side, does not switch on, fell apart in my hands, is smashed, has a bent handle,
-        leaks from the bottom, came with a torn cover, snapped on the first day, stopped working after an hour,
-        is full of scratches, rattles and shakes, has a hole in it, burnt out at once, has a split seam,
-        makes smoke when used, is dented and chipped`),
-      missing:
-        list(`was not in the box, has no lid, came without the charger, lacks two screws, is nowhere in the parcel,
-        was not packed, has only three of its four legs, came without instructions, is absent from the parcel,
-        was left out, lacks its key, came without the batteries, was forgotten by the packers, has no cable,
-        did not lie among the other things, lacks the upper half`),
-      wrong:
-        list(`is red instead of blue, is not the model I chose, is made for the left hand, turned out to be another brand,
-        has a different colour, was meant for someone else, is two sizes too small, is not what the picture showed,
-        was swapped for another kind, carries a stranger's name, is green and not white, has the shape of a different one,
-        is for children and not for adults, does not match the description, fits another country, is a mix-up`),
-      price: list(`was charged twice, cost more than the advert said, shows up two times on my card,
-        is cheaper on your own page, was billed at double the sum, came with a secret fee, was not given the discount,
-        got a higher bill than agreed, cost me extra postage, was sold for half to others, carries a tax I do not owe,
-        was paid in full but billed again, lost its coupon at the till, is twenty dollars too dear,
-        was reduced and yet billed in full, got an invoice I cannot explain`),
+      books: words(
+        "author novel chapter story poem writer reader fiction poetry essay magazine edition library page tale poet",
+      ),
+      films: words(
+        "actor movie director scene plot cast cinema drama comedy horror script screenplay sequel actress documentary",
+      ),
+      sports: words(
+        "football player team coach league goal match baseball hockey season score tennis golf stadium ball",
+      ),
+      computers: words(
+        "software internet laptop download network website windows data email screen cable battery server mobile web",
+      ),
+      clothes: words(
+        "dress coat shirt hat jacket skirt collar sleeve silk button shawl boot suit costume leather velvet bonnet",
+      ),
     },
     templates: [
-      "I ordered a {item} from your shop {time}, and it {cue}. In my cousin's case the {item} {other}.",
-      "{person} writes that a {item} {other}; my complaint is different: the {item} I bought {time} {cue} and {cue2}.",
-      "Order {number}: the {item} {cue}. People say that the {item} {other}, but that is not my trouble.",
-      "Last year one {item} {other} and you helped me. Now it is the {item}: it {cue}, and what is more, it {cue2}.",
-      "The {item} is perfect, thank you. The {item} however {cue}. {person} feared that it {other}, which is untrue.",
-      "Please help me with my {item}. It {cue}, as I found {time}. A friend says that his {item} {other}.",
-      "This is about order {number}. My {item} {cue}; it {cue2}. Do not mix me up with {person}, whose {item} {other}.",
-      "You answered as if my {item} {other}. No: it {cue}!",
+      "Dear shop, I asked about the {cue} and the {cue2}, not about the {other}. Yours, {person}",
+      "Order {number}: the {cue} is wrong, and so are the {cue2} and the {cue3}. The {other} was fine. Yours, {person}",
+      "{time} I paid for the {cue}. I got the {cue2}. My friend bought the {other} and is content.",
+      "Please tell {person} that the {cue} never came {time}. The {other} can wait, the {cue2} cannot.",
+      "Thank you for the {other}. But where is the {cue}, and what about the {cue2} and the {cue3}?",
+      "You wrote to me of the {other} {time}. That was for {person}; I wanted the {cue} and the {cue2}.",
+      "Order {number}: I need the {cue}, the {cue2} and the {cue3} in {place}.",
+      "{person} from {place} has a question on the {cue} and on the {cue2}.",
     ],
   },
   {
-    name: "notes",
-    family: "Mood",
-    instruction: "How does the writer of the note feel? Choose one from the option.",
+    name: "pictures",
+    family: "Image",
+    instruction: "What does the picture show? Choose one from the option.",
     cues: {
-      happy:
-        list(`I could sing all day, I laughed until my face hurt, everything feels like a gift, I danced through the hall,
-        what a wonderful surprise, I cannot stop smiling, we cheered and hugged, this is the best day of my life,
-        I jumped for joy, my heart leaps, I want to kiss everyone, the good news makes me glow, I am over the moon,
-        we celebrated and laughed, it is a delight, I feel lucky and loved`),
-      sad: list(`I cried on the stairs, I miss the old days, nothing can comfort me, my heart is heavy,
-        the chair beside me stays empty, I wept over the letters, I have lost my best friend, tears run down my face,
-        I mourn and grieve, all joy has gone, I feel so alone, I sat by the grave, it is a bitter farewell,
-        I can only sigh, I have no hope left, my eyes are red from weeping`),
-      angry:
-        list(`I slammed the door, how dare they, I shouted at the wall, this is an outrage, I am sick of their lies,
-        my blood is boiling, I tore the letter up, I will never forgive that insult, I hit the table with my fist,
-        I cursed them all, they shall pay for it, I am furious, I could scream, what a shameless fraud,
-        I threw the plate, I hate this nonsense`),
-      calm: list(`I breathe slowly, there is no hurry, the house is quiet and so am I, I rested by the water, my mind is still,
-        I slept well, all is at peace, I sip my tea without a thought, I let the clouds pass, nothing disturbs me,
-        I sit in silence, I feel at ease, the evening is gentle, I watch the stars in peace, I take my time, I am relaxed`),
-      scared:
-        list(`my hands are shaking, I heard steps behind me, I dare not open the door, I checked the lock three times,
-        something is out there, I trembled all night, I hid under the bed, there was a face at the window,
-        I dread the dark, my knees gave way, I fear the worst, I froze at the noise, someone is following me,
-        I ran without looking back, I am in terror, danger is near`),
+      animals: words("dog cat horse cow bear snake mouse duck elephant pig beast puppy worm tail"),
+      space: words("planet moon star astronaut eclipse sky earth satellite universe sun telescope"),
+      war: words(
+        "soldier army battle enemy regiment officer gun commander fight sword siege colonel retreat weapon camp",
+      ),
+      family: words(
+        "mother father wife husband sister brother son baby daughter aunt uncle cousin child nephew niece",
+      ),
+      castle: words("king queen prince throne knight princess palace tower crown emperor duke lord"),
     },
     templates: [
-      '{person} said "{other}" when we met at {place}. As for me: {cue}, and {cue2}.',
-      'It is {time} as I write this: {cue}. {person} wrote something else, namely "{other}", but here {cue2}.',
-      'A note from {place}: {cue}; {cue2}. In the book that {person} gave me a man says "{other}".',
-      'Once I wrote to {person}: "{other}". That is over. Now {cue}, and {cue2}.',
-      '{cue}. That is how it is {time}, {person}, and you should know it. Do not think that "{other}" is still true.',
-      'In the play at {place} someone calls out "{other}". My own day is different: {cue}; {cue2}.',
-      'You ask me, {person}, if I too would say "{other}". No, {cue}.',
-      '{cue}, {person}. I told them at {place}, and {cue2}. The others go on with "{other}".',
+      "In front the {cue}, next to it the {cue2}. {person} first took it for the {other}.",
+      "Picture {number}: the {cue}, the {cue2}, the {cue3}. The {other} on the frame is not part of it.",
+      "{person} painted the {cue} and the {cue2} {time}. An older picture of the {other} lies below.",
+      "You see the {cue}; the {cue2} is in the shade. {person} left out the {other}.",
+      "Not the {other}, as the list says, but the {cue}, the {cue2} and the {cue3}, drawn near {place}.",
+      "It hung beside the {other} in {place}. {person} likes the {cue} and above all the {cue2}.",
+      "Picture {number}: the {cue} and the {cue2}, seen from {place}.",
+      "{person} has drawn the {cue}, the {cue2} and, very small, the {cue3}.",
     ],
   },
 ];

@@ -1,4 +1,7 @@
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { Tokenizer } from "../io/tokenizer/tokenizer.js";
+import { encodeExample } from "./encode.js";
 import { syntheticStream } from "./synthetic.js";
 import { ASIDES, SLOTS, SYNTHETIC_TASKS } from "./synthetic-words.js";
 
@@ -55,15 +58,31 @@ test("cues are distinct, never contain a label of their task, and no neutral wor
   }
 });
 
-test("every text carries a phrase of its own label, and of another label too", () => {
+test("every text carries two nouns of its own label; two thirds and more also carry one of another label", () => {
   for (const [index, task] of stream.tasks.entries()) {
-    const cues = Object.entries(SYNTHETIC_TASKS[index]!.cues);
-    const bare = (text: string) => text.toLowerCase().replace(/[.,;]/g, "");
-    for (const row of task.test) {
-      const body = bare(row.parts!.body);
-      const labelsFound = cues.filter(([, phrases]) => phrases.some((phrase) => body.includes(bare(phrase))));
-      expect(labelsFound.map(([label]) => label)).toContain(row.output);
-      expect(labelsFound.length).toBeGreaterThanOrEqual(2);
+    const cues = SYNTHETIC_TASKS[index]!.cues;
+    const others = task.test.map((row) => {
+      const nouns = new Set(row.parts!.body.toLowerCase().match(/[a-z]+/g));
+      const found = (label: string) => cues[label]!.filter((noun) => nouns.has(noun)).length;
+      expect(found(row.output)).toBeGreaterThanOrEqual(2);
+      return task.labels!.some((label) => label !== row.output && found(label) > 0);
+    });
+    expect(others.filter(Boolean).length).toBeGreaterThan((others.length * 2) / 3);
+    expect(others.filter(Boolean).length).toBeLessThan(others.length);
+  }
+});
+
+test("with the bundled tokenizer labels take one or two pieces, texts 40 to 100 tokens, and nothing is unknown", () => {
+  const tokenizer = Tokenizer.fromFile(
+    fileURLToPath(new URL("../../assets/t5-mini/tokenizer.json", import.meta.url)),
+  );
+  for (const task of stream.tasks) {
+    for (const row of task.train) {
+      const { source, target } = encodeExample(tokenizer, row);
+      expect(source.length).toBeGreaterThanOrEqual(40);
+      expect(source.length).toBeLessThanOrEqual(100);
+      expect(source).not.toContain(tokenizer.unkId);
+      expect(target.length).toBeLessThanOrEqual(3); // the end token included
     }
   }
 });

@@ -1,7 +1,7 @@
 /**
- * The bundled stream: four text classification tasks of our own making (a diary's topic, a forecast's weather, an
- * order's problem, a note's mood), five labels each, in the benchmark's prompt format. Every text also contains a phrase
- * that speaks for another label but is said to be beside the point, so that single words do not give the answer away.
+ * The bundled stream: four text classification tasks of our own making (a diary's topic, a scene's place, a letter's
+ * department, a picture's subject), five labels each, in the benchmark's prompt format. Most texts also contain a noun
+ * that speaks for another label but is said to be beside the point, so that no single word gives the answer away.
  */
 import { DataError } from "../errors.js";
 import { Rng } from "../random.js";
@@ -49,9 +49,9 @@ function makeTask(words: SyntheticTaskWords, options: SyntheticOptions): Task {
 
 /** One text for a label: a template filled in, sometimes with an aside, sometimes carelessly typed. */
 function sentence(words: SyntheticTaskWords, label: string, rng: Rng): string {
-  const [cue, cue2] = rng.shuffle(words.cues[label]!);
+  const [cue, cue2, cue3] = rng.shuffle(words.cues[label]!);
   const otherLabel = rng.pick(Object.keys(words.cues).filter((name) => name !== label));
-  const own = { cue: cue!, cue2: cue2!, other: rng.pick(words.cues[otherLabel]!) };
+  const own = { cue: cue!, cue2: cue2!, cue3: cue3!, other: rng.pick(words.cues[otherLabel]!) };
   const sentences = [fill(rng.pick(words.templates), own, rng)];
   if (rng.uniform() < 0.15) sentences.unshift(fill(rng.pick(ASIDES), own, rng));
   if (rng.uniform() < 0.15) sentences.push(fill(rng.pick(ASIDES), own, rng));

@@ -150,7 +150,7 @@ export function backwardTransfer(matrix: AccuracyMatrix): number | null {
   return mean(upTo(last - 1).map((task) => minus(matrix.get(task, last), matrix.get(task, task))));
 }
 
-/** Accuracy on every task just before it is trained, with the base model for the first: the diagonal above the matrix's. */
+/** a(i, i-1): accuracy on every task just before it is trained; the base model's for the first. */
 export function unseenTaskAccuracy(matrix: AccuracyMatrix): (number | null)[] {
   return matrix.tasks.map((_, task) => matrix.get(task, task - 1));
 }

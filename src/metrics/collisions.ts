@@ -2,10 +2,10 @@
  * Collision rate: the share of positions that two tasks both change. The paper counts non-zeros, which is 1 for any
  * trained low-rank pair, and colours "near zero" without a number; so the threshold is a choice, always named.
  */
-import type { AdapterDelta } from "../adapters/delta.js";
+import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
 import { inference } from "../tensor/grad.js";
 import { commonModules, factorsOf, type GeometryOptions, meanOf, moduleNorms } from "./low-rank.js";
-import { collisionCounts, deltaStats, energyThreshold } from "./tiles.js";
+import { collisionCounts, energyThreshold, largestMagnitude } from "./tiles.js";
 
 /** When |dW| counts as changed. All but `abs` are free of scale; thresholds are per task and module. */
 export type CollisionThreshold =
@@ -19,6 +19,15 @@ export type CollisionThreshold =
   | { readonly mode: "energy"; readonly share: number }
   /** dW is not 0. */
   | { readonly mode: "exact" };
+
+/** The published thresholds and their usual values; `abs` and `relRms` are the two to print side by side. */
+export const READINGS = {
+  abs: { mode: "abs", value: 1e-3 },
+  relRms: { mode: "rel-rms", factor: 0.4 },
+  relMax: { mode: "rel-max", factor: 0.01 },
+  energy: { mode: "energy", share: 0.99 },
+  exact: { mode: "exact" },
+} as const satisfies Record<string, CollisionThreshold>;
 
 export interface CollisionPair {
   readonly i: number;
@@ -82,18 +91,14 @@ export function collisions(
   });
 }
 
-function limit(
-  threshold: CollisionThreshold,
-  delta: Parameters<typeof deltaStats>[0],
-  rootMeanSquare: number,
-): number {
+function limit(threshold: CollisionThreshold, delta: LowRankDelta, rootMeanSquare: number): number {
   switch (threshold.mode) {
     case "abs":
       return threshold.value;
     case "rel-rms":
       return threshold.factor * rootMeanSquare;
     case "rel-max":
-      return threshold.factor * deltaStats(delta).max;
+      return threshold.factor * largestMagnitude(delta);
     case "energy":
       return energyThreshold(delta, threshold.share);
     case "exact":
@@ -130,9 +135,9 @@ export function acr(
   const [abs, relRms, exact] = collisions(
     adapters,
     [
-      { mode: "abs", value: options.absThreshold ?? 1e-3 },
-      { mode: "rel-rms", factor: options.rmsFactor ?? 0.4 },
-      { mode: "exact" },
+      { mode: "abs", value: options.absThreshold ?? READINGS.abs.value },
+      { mode: "rel-rms", factor: options.rmsFactor ?? READINGS.relRms.factor },
+      READINGS.exact,
     ],
     options,
   ) as [Collisions, Collisions, Collisions];

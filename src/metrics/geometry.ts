@@ -4,8 +4,9 @@
  * and aggregation open, so both readings are given. dW = B A; sums run over modules. What is undefined is null.
  */
 import type { AdapterDelta } from "../adapters/delta.js";
+import type { GeometrySummary } from "../runs/record.js";
 import { inference } from "../tensor/grad.js";
-import { type AverageCollisionRate, acr } from "./collisions.js";
+import { collisions, READINGS } from "./collisions.js";
 import {
   commonModules,
   factorsOf,
@@ -204,31 +205,16 @@ export function moduleSizes(adapter: AdapterDelta, options: GeometryOptions = {}
   );
 }
 
-/** The four published quantities in both readings, as the run record holds them. */
-export interface GeometrySummary {
-  readonly orthogonalOverlap: Pick<OrthogonalOverlap, "squared" | "abs">;
-  readonly awom: Pick<Awom, "spectral" | "frobenius">;
-  readonly gsr: Pick<SparsityRate, "mean" | "pooled">;
-  readonly acr: Pick<AverageCollisionRate, "abs" | "relRms">;
-}
-
-/** Only the record's fields of four measurements. */
-export function summaryOf(measured: GeometrySummary): GeometrySummary {
-  const { orthogonalOverlap: overlap, awom, gsr, acr } = measured;
-  return {
-    orthogonalOverlap: { squared: overlap.squared, abs: overlap.abs },
-    awom: { spectral: awom.spectral, frobenius: awom.frobenius },
-    gsr: { mean: gsr.mean, pooled: gsr.pooled },
-    acr: { abs: acr.abs, relRms: acr.relRms },
-  };
-}
-
 /** OO, AWOM, GSR and ACR of the tasks' adapters in the order of training. Throws a CheckpointError if they do not fit. */
 export function geometrySummary(adapters: readonly AdapterDelta[]): GeometrySummary {
-  return summaryOf({
-    orthogonalOverlap: orthogonalOverlap(adapters),
-    awom: awom(adapters),
-    gsr: gsr(adapters),
-    acr: acr(adapters),
-  });
+  const overlap = orthogonalOverlap(adapters);
+  const magnitude = awom(adapters);
+  const sparsity = gsr(adapters);
+  const [abs, relRms] = collisions(adapters, [READINGS.abs, READINGS.relRms]);
+  return {
+    orthogonalOverlap: { squared: overlap.squared, abs: overlap.abs },
+    awom: { spectral: magnitude.spectral, frobenius: magnitude.frobenius },
+    gsr: { mean: sparsity.mean, pooled: sparsity.pooled },
+    acr: { abs: abs!.average, relRms: relRms!.average },
+  };
 }

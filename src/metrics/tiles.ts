@@ -8,8 +8,8 @@ import { cat, stack, zeros } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** Numbers in one tile. A count of ones in float32 is exact below 2^24. */
-const TILE = 2 ** 18;
+/** Numbers in one tile: few enough for the processor's cache, and below the 2^24 up to which float32 counts exactly. */
+const TILE = 2 ** 17;
 
 /** Runs `body` on blocks of rows [start, start + length), each in a scope of its own. */
 function forRows(rows: number, numbersPerRow: number, body: (start: number, length: number) => void): void {
@@ -19,11 +19,14 @@ function forRows(rows: number, numbersPerRow: number, body: (start: number, leng
   }
 }
 
+/** Rows of |B A|, a tile at a time. */
+function forMagnitudes({ a, b }: LowRankDelta, body: (magnitude: Tensor) => void): void {
+  forRows(b.dim(0), a.dim(1), (start, length) => body(b.narrow(0, start, length).matmul(a).abs()));
+}
+
 export interface DeltaStats {
   /** Sum of |dW|. */
   readonly l1: number;
-  /** Largest |dW|. */
-  readonly max: number;
   /** For every threshold, the number of elements with |dW| > threshold. */
   readonly counts: readonly number[];
 }
@@ -31,17 +34,23 @@ export interface DeltaStats {
 /** Element statistics of one dW = B A; a [r, inputs] and b [outputs, r] in float32. */
 export function deltaStats(delta: LowRankDelta, thresholds: readonly number[] = []): DeltaStats {
   let l1 = 0;
-  let max = 0;
   const counts = thresholds.map(() => 0);
-  forRows(delta.b.dim(0), delta.a.dim(1), (start, length) => {
-    const magnitude = delta.b.narrow(0, start, length).matmul(delta.a).abs();
+  forMagnitudes(delta, (magnitude) => {
     l1 += magnitude.sum().item();
-    max = Math.max(max, magnitude.maxAll().item());
     thresholds.forEach((threshold, k) => {
       counts[k]! += magnitude.gt(threshold).countNonzero().item();
     });
   });
-  return { l1, max, counts };
+  return { l1, counts };
+}
+
+/** max |dW|. */
+export function largestMagnitude(delta: LowRankDelta): number {
+  let largest = 0;
+  forMagnitudes(delta, (magnitude) => {
+    largest = Math.max(largest, magnitude.maxAll().item());
+  });
+  return largest;
 }
 
 /**
@@ -92,28 +101,30 @@ function stacked(deltas: readonly LowRankDelta[]): { a: Tensor; b: Tensor } {
  * 0 for a zero matrix. Exact for the float32 elements: two passes of a radix selection over their bits.
  */
 export function energyThreshold(delta: LowRankDelta, share: number): number {
-  const coarse = energyByBits(delta, (bits) => bits >>> 16);
+  const coarse = new Float64Array(2 ** 16);
+  forBits(delta, (values, bits) => {
+    for (let k = 0; k < bits.length; k++) coarse[bits[k]! >>> 16]! += values[k]! * values[k]!;
+  });
   const wanted = share * coarse.reduce((sum, energy) => sum + energy, 0);
   if (wanted === 0) return 0;
   const high = reach(coarse, wanted);
-  const fine = energyByBits(delta, (bits) => (bits >>> 16 === high.bin ? bits & 0xffff : -1));
+  const fine = new Float64Array(2 ** 16);
+  forBits(delta, (values, bits) => {
+    for (let k = 0; k < bits.length; k++) {
+      if (bits[k]! >>> 16 === high.bin) fine[bits[k]! & 0xffff]! += values[k]! * values[k]!;
+    }
+  });
   const low = reach(fine, wanted - high.above);
   const smallestKept = (high.bin << 16) | low.bin;
   return new Float32Array(Uint32Array.of(smallestKept - 1).buffer)[0]!;
 }
 
-/** Sum of squares of the elements per bin; magnitudes are ordered like their bits. Bin -1 is left out. */
-function energyByBits(delta: LowRankDelta, binOf: (bits: number) => number): Float64Array {
-  const bins = new Float64Array(2 ** 16);
-  forRows(delta.b.dim(0), delta.a.dim(1), (start, length) => {
-    const values = delta.b.narrow(0, start, length).matmul(delta.a).abs().toTypedArray() as Float32Array;
-    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    for (let k = 0; k < values.length; k++) {
-      const bin = binOf(bits[k]!);
-      if (bin >= 0) bins[bin]! += values[k]! * values[k]!;
-    }
+/** Magnitudes with their bits; magnitudes are ordered like their bits. */
+function forBits(delta: LowRankDelta, body: (values: Float32Array, bits: Uint32Array) => void): void {
+  forMagnitudes(delta, (magnitude) => {
+    const values = magnitude.toTypedArray() as Float32Array;
+    body(values, new Uint32Array(values.buffer, values.byteOffset, values.length));
   });
-  return bins;
 }
 
 /** The bin, from the top, in which the sum reaches `wanted` (the lowest occupied one if rounding keeps it just short). */

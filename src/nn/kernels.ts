@@ -68,7 +68,7 @@ export function attentionProbs(
 /** A linear layer with low-rank additions to its output. */
 export function lowRankLinear(inputs: LowRankInputs): Tensor {
   const { x, weight, bias, terms, p, seed } = inputs;
-  if (true || !enabled || isTrained(weight)) return plain.lowRankLinear(inputs);
+  if (!enabled || isTrained(weight)) return plain.lowRankLinear(inputs);
   return fused.loraLinear(
     x,
     weight,
@@ -89,4 +89,4 @@ export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
 
 /** sum_m c_m * sum |B_m A_m|, without ever holding a whole B A. */
 export const deltaL1 = (a: readonly Tensor[], b: readonly Tensor[], coefficients: readonly number[]): Tensor =>
-  !enabled ? fused.deltaL1(a, b, coefficients) : plain.deltaL1(a, b, coefficients);
+  enabled ? fused.deltaL1(a, b, coefficients) : plain.deltaL1(a, b, coefficients);

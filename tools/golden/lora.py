@@ -110,8 +110,8 @@ def make(output):
         plain = task(model).loss
     values = {
         "about": (
-            f"peft {peft.__version__}, transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, "
-            "float32, dropout off; batch and base model of ../t5-classic. lora_A is A [r, d_in], lora_B is B [d_out, r], "
+            f"peft {peft.__version__}, transformers {transformers.__version__}, "
+            f"torch {torch.__version__.split('+')[0]}, float32, dropout off; batch and base model of ../t5-classic. lora_A is A [r, d_in], lora_B is B [d_out, r], "
             "y = W x + (alpha / r) B A x. loss, logits_row_0 [target, vocabulary] and gradients: the task loss with the "
             "adapter. penalty: per module sum |B A| (unscaled) and its gradient. steps: total = loss + lambda * "
             "sum over modules of sum |B A|; gradient clipped to global norm clip (coefficient min(1, clip / (norm + "

@@ -85,7 +85,8 @@ def draw_weights(model, seed):
         kind = name.split(".")[-2]
         weights[name] = 1 + 0.2 * noise if "layer_norm" in kind else 1.3 * scales[kind] * noise
     if not config.scale_decoder_outputs and "lm_head.weight" not in weights:
-        weights["lm_head.weight"] = 1.3 * scales["lm_head"] * torch.randn(weights["shared.weight"].shape, generator=generator)
+        noise = torch.randn(weights["shared.weight"].shape, generator=generator)
+        weights["lm_head.weight"] = 1.3 * scales["lm_head"] * noise
     return {name: weight.contiguous() for name, weight in weights.items()}
 
 
@@ -122,7 +123,7 @@ def write_json(path, value, indent=None):
 def load(folder, config):
     model = T5ForConditionalGeneration.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     tied = model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr()
-    assert tied == model.config.scale_decoder_outputs == config["tie_word_embeddings"], "the head is tied or untied wrongly"
+    assert tied == model.config.scale_decoder_outputs == config["tie_word_embeddings"], "head tied or untied wrongly"
     return model.eval()
 
 
@@ -180,8 +181,8 @@ def golden(model):
     alone, alone_margin = greedy(model, input_ids[1:2, :length], attention_mask[1:2, :length])
     return {
         "about": (
-            f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, float32, dropout off. loss: cross-entropy, "
-            "mean over labels other than -100; decoder input = labels shifted right from pad, -100 as pad. "
+            f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, "
+            "float32, dropout off. loss: cross-entropy, mean over labels other than -100; decoder input = labels shifted right from pad, -100 as pad. "
             "logits_row_0: [target, vocabulary]; logits_first_8: [batch, target, ids 0..7]; "
             "encoder_row_0_first_4: [source, features 0..3] after the final norm; encoder_row_1_first_4: its unpadded "
             "positions. greedy_ids: the padded batch, at most max_new_tokens ids per row, start token left out, end "

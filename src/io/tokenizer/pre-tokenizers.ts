@@ -15,7 +15,7 @@ export interface Pieces {
 export type PreTokenizer = (pieces: Pieces) => Pieces;
 
 const behaviors = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
-export type Behavior = (typeof behaviors)[number];
+type Behavior = (typeof behaviors)[number];
 
 const supported = ["Sequence", "Split", "ByteLevel", "Metaspace", "WhitespaceSplit", "Whitespace", "Digits"];
 const gpt2Words = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";

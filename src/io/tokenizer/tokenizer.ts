@@ -1,6 +1,6 @@
 /**
  * Hugging Face's `tokenizer.json`: text to token ids and back, id for id as the Python `tokenizers` library (0.23)
- * does it. Truncation and padding stored in the file are not applied: both are asked for by the caller.
+ * does it. Truncation and padding stored in the file are not applied; `maxLength` asks for the former.
  */
 
 import { join } from "node:path";

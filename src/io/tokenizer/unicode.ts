@@ -1,6 +1,6 @@
 /**
- * Characters as the Python library sees them. Its tables are older than Node's: its
- * regular expressions know Unicode 16.0, its normal forms about 9.0. Below are the code points on which they differ.
+ * Characters as the Python library sees them. Its tables are older than Node's: its regular expressions know Unicode
+ * 16.0, its normal forms about 9.0. Below are the code points on which they differ.
  */
 
 /** Replaces lone surrogates, which have no UTF-8 form, by U+FFFD. */
