@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 import { DEBIAN_PACKAGES, findLibtorch } from "./libtorch.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const output = join(root, "build", "engine");
+// NLORA_BUILD names another output folder, for a second engine beside the usual one (the benchmark compares two).
+const output = process.env.NLORA_BUILD ?? join(root, "build", "engine");
 const compiler = process.env.CXX ?? "g++";
 
 const say = (text) => process.stderr.write(`[engine] ${text}\n`);
@@ -130,6 +131,7 @@ async function build() {
     ...(torch.cuda ? ["-ltorch_cuda", "-lc10_cuda"] : []),
     "-lc10",
     "-Wl,--as-needed",
+    "-ldl",
   ];
   const stampOf = () => {
     const hash = createHash("sha256");

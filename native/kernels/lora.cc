@@ -2,7 +2,7 @@
 //   y = x W^T + bias + sum_i scale_i (drop_g(i)(x) A_i^T) B_i^T, added to the columns from offset_i on.
 // The large products are libtorch's; the skinny ones are done row by row in float32, whatever the dtype of x, with the
 // dropped input never stored. Kept for the backward pass: x and the [rows, sum of ranks] hidden values.
-#include "common.h"
+#include "dense.h"
 
 #include <algorithm>
 #include <numeric>
@@ -122,7 +122,7 @@ Tensors backward(const Tensor& grad, const Tensors& saved, const std::vector<boo
   Prepared prepared = prepare(a, b, s, inputs, outputs);
   Tensors result(1 + 2 * n);
   Tensor gx;
-  if (wanted[0]) gx = at::mm(gy, weight).contiguous();
+  if (wanted[0]) gx = dense_backward(gy, weight);
   // Rows are cut into at most 16 parts whatever the thread count, so the sums are always the same.
   const int64_t step = std::max<int64_t>(32, (rows + 15) / 16), parts = (rows + step - 1) / step;
   Tensors ga(n), gbt(n);
@@ -209,7 +209,7 @@ Tensor lora_linear(const Tensor& x, const Tensor& weight, const OptionalTensor& 
     at::AutoDispatchBelowADInplaceOrView guard;
     const int64_t inputs = weight.size(1), outputs = weight.size(0);
     const Tensor x2 = x.reshape({-1, inputs}).contiguous();
-    y = at::linear(x2, weight, bias).contiguous();
+    y = dense_forward(x2, weight, bias);
     const Prepared prepared = prepare(a, b, s, inputs, outputs);
     const int64_t rows = x2.size(0);
     hidden = at::empty({rows, prepared.plan.rank}, at::kFloat);

@@ -11,13 +11,14 @@ import {
   dropout,
   dropoutAdd,
   gatedGeluDropout,
+  lowRankLinear,
   reluDropout,
   rmsNorm,
 } from "../nn/kernels.js";
 import { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { DType } from "../tensor/dtype.js";
-import { cat, embedding, full, linear } from "../tensor/functions.gen.js";
+import { cat, embedding, full } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -288,7 +289,8 @@ export class T5 implements LanguageModel {
 
   /** Logits [..., vocabulary] of hidden states [..., width]. */
   #logits(hidden: Tensor): Tensor {
-    return linear(this.config.tied ? hidden.mul(this.config.width ** -0.5) : hidden, this.#head);
+    const scaled = this.config.tied ? hidden.mul(this.config.width ** -0.5) : hidden;
+    return lowRankLinear({ x: scaled, weight: this.#head, bias: null, terms: [], p: 0, seed: 0 });
   }
 
   /** Labels shifted right behind the start token, [batch, target]. */

@@ -103,6 +103,8 @@ def make(output):
     (folder / "README.md").unlink(missing_ok=True)
     (folder / "adapter_model.safetensors").chmod(0o644)
     saved = json.loads((folder / "adapter_config.json").read_text())
+    saved["target_modules"].sort()  # peft keeps a set: the order changes from run to run
+    write_json(folder / "adapter_config.json", saved, indent=2)
     assert saved["base_model_name_or_path"] == "t5-classic", saved["base_model_name_or_path"]
 
     out = task(model)
@@ -111,7 +113,8 @@ def make(output):
     values = {
         "about": (
             f"peft {peft.__version__}, transformers {transformers.__version__}, "
-            f"torch {torch.__version__.split('+')[0]}, float32, dropout off; batch and base model of ../t5-classic. lora_A is A [r, d_in], lora_B is B [d_out, r], "
+            f"torch {torch.__version__.split('+')[0]}, float32, dropout off; "
+            "batch and base model of ../t5-classic. lora_A is A [r, d_in], lora_B is B [d_out, r], "
             "y = W x + (alpha / r) B A x. loss, logits_row_0 [target, vocabulary] and gradients: the task loss with the "
             "adapter. penalty: per module sum |B A| (unscaled) and its gradient. steps: total = loss + lambda * "
             "sum over modules of sum |B A|; gradient clipped to global norm clip (coefficient min(1, clip / (norm + "

@@ -182,7 +182,8 @@ def golden(model):
     return {
         "about": (
             f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, "
-            "float32, dropout off. loss: cross-entropy, mean over labels other than -100; decoder input = labels shifted right from pad, -100 as pad. "
+            "float32, dropout off. loss: cross-entropy, mean over labels other than -100; "
+            "decoder input = labels shifted right from pad, -100 as pad. "
             "logits_row_0: [target, vocabulary]; logits_first_8: [batch, target, ids 0..7]; "
             "encoder_row_0_first_4: [source, features 0..3] after the final norm; encoder_row_1_first_4: its unpadded "
             "positions. greedy_ids: the padded batch, at most max_new_tokens ids per row, start token left out, end "
