@@ -173,7 +173,7 @@ async function build() {
   const seconds = Math.round((Date.now() - started) / 1000);
   writeFileSync(
     infoFile,
-    `${JSON.stringify({ stamp, libtorch: torch, compiler: `${compiler} ${compilerVersion}`, flags: flagsOf("/kernels/").filter((flag) => !flag.includes("/")), seconds }, null, 2)}\n`,
+    `${JSON.stringify({ stamp, libtorch: torch, compiler: `${compiler} ${compilerVersion}`, flags: flagsOf("/kernels/").filter((flag) => !/\/|^-I$|^-isystem$/.test(flag)), seconds }, null, 2)}\n`,
   );
   say(`built in ${seconds} s`);
 }

@@ -22,12 +22,17 @@ const LAYERS: readonly (readonly string[])[] = [
   ["index.ts"],
 ];
 
-const SIDEWAYS = ["models -> io", "adapters -> models", "io -> adapters", "experiment -> runs", "runs -> experiment"];
+const SIDEWAYS = [
+  "models -> io",
+  "adapters -> models",
+  "io -> adapters",
+  "experiment -> runs",
+  "runs -> experiment",
+];
 
 /** Imports against the direction that are types only, and why. */
 const TYPES_UPWARD: readonly string[] = [
-  // an event type carries the length report; the record is what metrics fill in
-  "data -> learn",
+  // the record is what metrics fill in
   "metrics -> runs",
 ];
 
@@ -48,7 +53,9 @@ function importsOf(file: string): { target: string; typeOnly: boolean }[] {
 }
 
 it("knows the layer of every folder", () => {
-  expect([...new Set(files.map((file) => file.split("/")[0]!))].filter((folder) => layerOf(folder) < 0)).toEqual([]);
+  expect(
+    [...new Set(files.map((file) => file.split("/")[0]!))].filter((folder) => layerOf(folder) < 0),
+  ).toEqual([]);
 });
 
 it("imports from layers below, never from above", () => {
@@ -82,7 +89,9 @@ it("has no import cycles", () => {
   const visit = (file: string, path: readonly string[]): void => {
     if (state.get(file) === "done") return;
     if (state.get(file) === "open") {
-      cycles.push([...path.slice(path.indexOf(file)), file].map((each) => relative(source, each)).join(" -> "));
+      cycles.push(
+        [...path.slice(path.indexOf(file)), file].map((each) => relative(source, each)).join(" -> "),
+      );
       return;
     }
     state.set(file, "open");
@@ -95,7 +104,9 @@ it("has no import cycles", () => {
 
 it("loads the engine in one place alone, and keeps the people's side free of tensors", () => {
   const text = (file: string) => readFileSync(join(source, file), "utf8");
-  const loaders = files.filter((file) => /createRequire/.test(text(file)) && !file.endsWith("generate-ops.ts"));
+  const loaders = files.filter(
+    (file) => /createRequire/.test(text(file)) && !file.endsWith("generate-ops.ts"),
+  );
   expect(loaders).toEqual(["tensor/native.ts"]);
   const people = files.filter((file) => file.startsWith("cli/"));
   const tensorImports = people.filter((file) =>

@@ -8,6 +8,7 @@ import type { Linear, LowRankAddition } from "../nn/linear.js";
 import type { Parameter } from "../nn/optim.js";
 import type { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
+import type { Device } from "../tensor/dtype.js";
 import { cat, zeros } from "../tensor/functions.gen.js";
 import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
@@ -74,12 +75,15 @@ export class Lora {
     if (this.modules.some((module) => module.current)) throw new Error("close the open adapter first");
     const parameters: Parameter[] = [];
     for (const module of this.modules) {
-      const { inputs, outputs } = module.linear;
+      const { inputs, outputs, weight } = module.linear;
       const bound = 1 / Math.sqrt(inputs);
       const own = rng.fork(module.name);
-      const values = Float32Array.from({ length: this.options.rank * inputs }, () => (2 * own.uniform() - 1) * bound);
-      const a = tensor(values, [this.options.rank, inputs]).keep();
-      const b = zeros([outputs, this.options.rank]).keep();
+      const values = Float32Array.from(
+        { length: this.options.rank * inputs },
+        () => (2 * own.uniform() - 1) * bound,
+      );
+      const a = tensor(values, [this.options.rank, inputs], "float32", weight.device).keep();
+      const b = zeros([outputs, this.options.rank], { device: weight.device }).keep();
       parameters.push(...this.#attach(module, { a, b }));
     }
     return parameters;
@@ -170,7 +174,8 @@ export class Lora {
 
   #refresh(module: LoraModule): void {
     const additions: LowRankAddition[] = [];
-    for (const pair of [module.previous, module.current]) if (pair) additions.push({ ...pair, scale: this.scale });
+    for (const pair of [module.previous, module.current])
+      if (pair) additions.push({ ...pair, scale: this.scale });
     module.linear.additions = additions;
   }
 
@@ -189,6 +194,18 @@ export class Lora {
       module.master?.dispose();
     }
   }
+}
+
+/** An adapter with its factors on a device. Factors that are elsewhere are copied and released. */
+export function moveDelta(delta: AdapterDelta, device: Device): AdapterDelta {
+  const move = (factor: Tensor): Tensor => {
+    if (factor.device === device) return factor;
+    const moved = factor.toDevice(device, factor.dtype);
+    factor.dispose();
+    return moved;
+  };
+  const modules = [...delta.modules].map(([name, { a, b }]) => [name, { a: move(a), b: move(b) }] as const);
+  return { ...delta, modules: new Map(modules) };
 }
 
 /** Releases the factors of an adapter. */

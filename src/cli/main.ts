@@ -16,6 +16,7 @@ Examples:
   nlora inspect runs/*/adapters/1-dbpedia runs/*/adapters/2-amazon
   nlora doctor                                  what the engine was built with
 
+nlora train --help lists every setting of a config.
 A run is a folder: config.yaml, events.jsonl, adapters/, predictions/, record.json.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
 Environment: OMP_NUM_THREADS, GOMP_SPINCOUNT (default 2000), NO_COLOR, NLORA_DEBUG=1 (stack traces).`;
@@ -29,7 +30,8 @@ Examples:
   nlora train run.yaml --set "method={name: o-lora, lambda1: 0.5}" --out runs/o-lora
   nlora train run.yaml --json | jq 'select(.type == "evaluation")'
 
-Settings (a config file holds any of them; --set gives one):
+Settings: key, default, meaning. A config file is YAML and holds any of them, nested (training: { epochs: 4 }); what it
+leaves out has its default. Settings in [brackets] belong to these kinds of data or methods alone.
 ${settingsHelp()}`;
 
 /** The whole command line; `finish` receives the exit code of the command that ran. */
@@ -46,13 +48,19 @@ function program(finish: (code: ExitCode) => void): Command {
 
   root
     .command("train")
-    .description("train one model on a sequence of tasks and measure what it keeps")
+    .description(
+      "train one model on a sequence of tasks, test every task after every task, and measure what is kept",
+    )
     .argument("[config]", "YAML file with the settings; with --resume, the run folder's own by default")
-    .option("--data <dir>", "folder of the benchmark data (data.root)")
+    .option("--data <dir>", "folder of the benchmark data (sets data.root)")
     .option("--out <dir>", "run folder (default: runs/<date-time>-<name>-<method>-s<seed>)")
     .option("--resume <dir>", "go on with the interrupted run in this folder")
-    .option("--set <key=value>", "change one setting, the value in YAML; may be repeated", collect)
-    .option("--seed <n>", "seed of the run")
+    .option(
+      "--set <key=value>",
+      "change one setting, key as listed below, value in YAML; may be repeated",
+      collect,
+    )
+    .option("--seed <n>", "seed of the run (sets seed)")
     .option("--quiet", "no progress, only the result")
     .option("--json", "events as NDJSON on stdout, the record as the last line")
     .addHelpText("after", TRAIN_HELP)
@@ -88,6 +96,9 @@ function program(finish: (code: ExitCode) => void): Command {
     .description("print engine version, build flags, BLAS, threads, vector extensions, devices and backends")
     .option("--json", "one JSON object on stdout")
     .action(async (options) => finish(await (await import("./commands/doctor.js")).doctor(options)));
+  for (const command of root.commands) {
+    command.showHelpAfterError(`hint: nlora ${command.name()} --help lists its arguments and options`);
+  }
   return root;
 }
 

@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Rng } from "../random.js";
-import { batchesPerEpoch, evaluationBatches, padBatch, planBatches, seq2seqBatch } from "./batches.js";
+import {
+  batchesPerEpoch,
+  evaluationBatches,
+  padBatch,
+  planBatches,
+  SOURCE_MULTIPLE,
+  seq2seqBatch,
+} from "./batches.js";
 
 const someLengths = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 300 });
 const buckets = fc.constantFrom("none" as const, "length" as const);
@@ -73,13 +80,32 @@ test("padding fills each row's end and the mask marks the row's own tokens, also
   expect(() => padBatch([[], []], 0)).toThrowError(/2 rows has no tokens/);
 });
 
-test("labels of an encoder-decoder batch are padded with -100", () => {
+test("rows can be padded further, to a multiple of a number of tokens", () => {
+  const padded = padBatch(
+    [
+      [5, 6],
+      [7, 8, 9, 4, 3],
+    ],
+    0,
+    4,
+  );
+  expect(padded.shape).toEqual([2, 8]);
+  expect([...padded.ids]).toEqual([5, 6, 0, 0, 0, 0, 0, 0, 7, 8, 9, 4, 3, 0, 0, 0]);
+  expect([...padded.mask]).toEqual([1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0]);
+  expect(padded.tokens).toBe(7);
+  expect(padBatch([[1, 2, 3, 4]], 0, 4).shape).toEqual([1, 4]);
+});
+
+test("sources of an encoder-decoder batch are padded to a multiple of tokens, labels with -100 to the longest", () => {
   const rows = [
     { source: [3, 1], target: [4, 1] },
     { source: [3, 5, 1], target: [6, 7, 1] },
   ];
-  const batch = seq2seqBatch(rows, 0);
-  expect([...batch.source.ids]).toEqual([3, 1, 0, 3, 5, 1]);
-  expect([...batch.labels.ids]).toEqual([4, 1, -100, 6, 7, 1]);
-  expect(batch.labels.shape).toEqual([2, 3]);
+  const { source, labels } = seq2seqBatch(rows, 0);
+  expect(source.shape).toEqual([2, SOURCE_MULTIPLE]);
+  const filled = (ids: number[]) => [...ids, ...Array<number>(SOURCE_MULTIPLE - ids.length).fill(0)];
+  expect([...source.ids]).toEqual([...filled([3, 1]), ...filled([3, 5, 1])]);
+  expect(source.tokens).toBe(5);
+  expect([...labels.ids]).toEqual([4, 1, -100, 6, 7, 1]);
+  expect(labels.shape).toEqual([2, 3]);
 });

@@ -84,10 +84,17 @@ export interface PaddedRows {
   readonly tokens: number;
 }
 
-/** Pads rows of token ids to the longest of them. */
-export function padBatch(rows: readonly (readonly number[])[], padId: number): PaddedRows {
-  const width = rows.reduce((longest, row) => Math.max(longest, row.length), 0);
-  if (width === 0) throw new DataError(`a batch of ${rows.length} rows has no tokens`);
+/**
+ * Sources are padded to a multiple of this many tokens. Matrix kernels are compiled per shape, so batches of many
+ * different widths would spend more time on that than a little padding costs.
+ */
+export const SOURCE_MULTIPLE = 16;
+
+/** Pads rows of token ids to the longest of them, rounded up to a multiple of `multiple`. */
+export function padBatch(rows: readonly (readonly number[])[], padId: number, multiple = 1): PaddedRows {
+  const longest = rows.reduce((length, row) => Math.max(length, row.length), 0);
+  if (longest === 0) throw new DataError(`a batch of ${rows.length} rows has no tokens`);
+  const width = Math.ceil(longest / multiple) * multiple;
   const ids = new Int32Array(rows.length * width).fill(padId);
   const mask = new Uint8Array(rows.length * width);
   for (const [index, row] of rows.entries()) {
@@ -115,6 +122,7 @@ export function seq2seqBatch(
     source: padBatch(
       rows.map((row) => row.source),
       padId,
+      SOURCE_MULTIPLE,
     ),
     labels: padBatch(
       rows.map((row) => row.target),

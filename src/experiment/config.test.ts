@@ -111,6 +111,9 @@ describe("errors", () => {
     expect(errorLines("method: { lambda: 1 }")[0]).toMatch(
       /^run\.yaml:1:1: method\.name: expected one of .*, found nothing$/,
     );
+    expect(errorLines("seed: 1\nmethod: nlora\n")[0]).toMatch(
+      /^run\.yaml:2:1: method\.name: expected one of .*, found "nlora"; did you mean n-lora\?$/,
+    );
     expect(errorLines("method: 3")[0]).toMatch(/^run\.yaml:1:1: method: expected one of .*, found 3$/);
   });
 
@@ -179,6 +182,18 @@ describe("settings from the command line", () => {
       data: { kind: "benchmark" },
     });
     expect(config.lora.rank).toBe(4);
+  });
+
+  it("start from the default method and data where the file leaves them out", () => {
+    const set = ["method.lambda=1.5", "data.trainRows=7"];
+    expect(parseConfig("seed: 1", "run.yaml", { set })).toMatchObject({
+      method: { name: "n-lora", lambda: 1.5 },
+      data: { kind: "synthetic", trainRows: 7 },
+    });
+    expect(parseConfig("", "run.yaml", { set: ["data.trainRows=7"], data: "bench" }).data).toMatchObject({
+      kind: "benchmark",
+      trainRows: 7,
+    });
   });
 
   it("reach into a method given by its name and into lists", () => {

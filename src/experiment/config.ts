@@ -16,7 +16,7 @@ import {
   show,
   valueAt,
 } from "./config-issues.js";
-import { type Config, configSchema } from "./schema.js";
+import { type Config, configSchema, DEFAULT_GROUPS } from "./schema.js";
 
 export { taskNames } from "./config-check.js";
 export type { Config } from "./schema.js";
@@ -75,8 +75,10 @@ function resolveDocument(document: Document, origin: Origin): Config {
       // A group whose settings are all commented out.
       if (value === null) delete settings[key];
     }
+    if (origin.overrides.some(isDataFolder)) settings.data ??= { kind: "benchmark" };
     const wrong = origin.overrides.flatMap((override) => applyOverride(settings, override));
     if (wrong.length > 0) throw fail(wrong);
+    nameMethod(settings);
   }
   const parsed = configSchema.safeParse(input);
   if (!parsed.success) throw fail(problemLines(problemsOf(parsed.error, input), origin));
@@ -128,16 +130,25 @@ function parseOverrides({ set = [], seed, data }: ConfigOverrides): Override[] {
   return overrides;
 }
 
+const isDataFolder = ({ label }: Override): boolean => label.startsWith("--data");
+
+/** `method: o-lora` is short for `method: { name: o-lora }`. */
+function nameMethod(settings: Record<string, unknown>): void {
+  if (typeof settings.method === "string") settings.method = { name: settings.method };
+}
+
 /** Sets one value, making the mappings that lead to it; returns what is wrong. */
-function applyOverride(settings: Record<string, unknown>, { path, value, label }: Override): string[] {
-  if (label.startsWith("--data")) {
-    settings.data ??= { kind: "benchmark" };
+function applyOverride(settings: Record<string, unknown>, override: Override): string[] {
+  const { path, value, label } = override;
+  const [first] = path;
+  if (path.length > 1 && (first === "data" || first === "method"))
+    settings[first] ??= { ...DEFAULT_GROUPS[first] };
+  if (isDataFolder(override)) {
     const kind = valueAt(settings, ["data", "kind"]);
     if (kind !== "benchmark")
       return [`${label}: only data.kind benchmark has a root; data.kind is ${show(kind)}`];
   }
-  if (path[0] === "method" && typeof settings.method === "string")
-    settings.method = { name: settings.method };
+  nameMethod(settings);
   let target = settings;
   for (const [depth, part] of path.slice(0, -1).entries()) {
     if (!Object.hasOwn(target, part) || target[part] === null) target[part] = {};

@@ -2,19 +2,20 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AdapterDelta } from "../adapters/delta.js";
+import { moveDelta } from "../adapters/lora.js";
 import { encodeExample } from "../data/encode.js";
 import { lengthReport } from "../data/lengths.js";
 import { type LoadedStream, loadBenchmark, loadJsonl } from "../data/load.js";
 import { syntheticStream } from "../data/synthetic.js";
 import type { Task } from "../data/task.js";
-import { ConfigError, RunError } from "../errors.js";
+import { CheckpointError, ConfigError, RunError } from "../errors.js";
 import { readPeft, writePeft } from "../io/peft.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { RunEvent } from "../learn/events.js";
 import { type EncodedTask, trainTask } from "../learn/learn.js";
-import { createMethod } from "../methods/registry.js";
 import type { ActiveMethod } from "../methods/method.js";
+import { createMethod } from "../methods/registry.js";
 import { frobeniusNorms, geometrySummary } from "../metrics/geometry.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { loadModel } from "../models/registry.js";
@@ -24,24 +25,46 @@ import { readJournal } from "../runs/journal.js";
 import type { RunOptions } from "../runs/protocol.js";
 import type { RunRecord } from "../runs/record.js";
 import type { RunFolder } from "../runs/run-folder.js";
+import type { Device } from "../tensor/dtype.js";
 import { defaultDtype, engineReport } from "../tensor/engine-report.js";
 import { setThreads } from "../tensor/grad.js";
-import { packageRoot } from "../tensor/native.js";
+import { guarded, packageRoot } from "../tensor/native.js";
 import { tidy } from "../tensor/scope.js";
 import { type Config, taskNames } from "./config.js";
 
 /** The folder of the bundled base model. */
 export const builtinModel = (): string => join(packageRoot, "assets", "t5-mini");
 
-/** Folder of the model that a configuration names. */
-export const modelFolder = (config: Pick<Config, "model">): string =>
-  config.model === "builtin" ? builtinModel() : config.model;
+/** Folder of the model that a configuration names. Throws a CheckpointError when there is none. */
+export function modelFolder({ model }: Pick<Config, "model">): string {
+  if (model === "builtin") return builtinModel();
+  if (existsSync(model)) return model;
+  throw new CheckpointError(`model folder ${model} does not exist`, {
+    hint: "model takes the folder of a Hugging Face checkpoint on this machine, or builtin; nothing is downloaded",
+  });
+}
+
+/** Throws a ConfigError unless the engine can compute on the device. */
+export function checkDevice(device: Config["device"]): void {
+  if (device === "cpu") return;
+  const { cudaDevices, version } = guarded((engine) => engine.systemInfo());
+  if (cudaDevices > 0) return;
+  throw new ConfigError(
+    `device: expected cpu, found ${device}; the engine (libtorch ${version}) sees no CUDA device`,
+    {
+      hint: "set device: cpu, or build the engine against a libtorch with CUDA (set LIBTORCH); nlora doctor shows what it sees",
+    },
+  );
+}
 
 /** Reads or makes the stream that the configuration describes. */
 export function loadStream(config: Config): LoadedStream {
   const { data, seed } = config;
   if (data.kind === "synthetic") {
-    return { stream: syntheticStream({ seed, trainRows: data.trainRows, testRows: data.testRows }), notes: [] };
+    return {
+      stream: syntheticStream({ seed, trainRows: data.trainRows, testRows: data.testRows }),
+      notes: [],
+    };
   }
   const selection = {
     seed,
@@ -59,8 +82,8 @@ export function loadStream(config: Config): LoadedStream {
     return loadJsonl(sources, selection);
   }
   if (data.root === null) {
-    throw new ConfigError("data.root: the folder of the benchmark's data is not named.", {
-      hint: "Give it with --data DIR, or set data.root.",
+    throw new ConfigError("data.root: expected the folder of the benchmark data, found nothing", {
+      hint: "pass --data DIR, or set data.root",
     });
   }
   return loadBenchmark(data.root, taskNames(config), { ...selection, identity: data.promptIdentity });
@@ -83,11 +106,20 @@ function encodeTask(task: Task, tokenizer: Tokenizer, config: Config): EncodedTa
 }
 
 /** Reads the adapters of the tasks before `next`, as they were saved. */
-function finishedAdapters(folder: RunFolder, names: readonly string[], next: number): AdapterDelta[] {
+function finishedAdapters(
+  folder: RunFolder,
+  names: readonly string[],
+  next: number,
+  device: Device,
+): AdapterDelta[] {
   return names.slice(0, next).map((name, index) => {
     const path = folder.adapterFolder(index, name);
-    if (!existsSync(path)) throw new RunError(`Cannot resume: ${path} does not exist.`);
-    return { ...readPeft(path).delta, name };
+    if (!existsSync(path)) {
+      throw new RunError(`cannot resume: the adapter of task ${name} is missing, there is no ${path}`, {
+        hint: "start the run anew",
+      });
+    }
+    return { ...moveDelta(readPeft(path).delta, device), name };
   });
 }
 
@@ -101,11 +133,13 @@ export function* runExperiment(
   { resume }: RunOptions,
 ): Generator<RunEvent, RunRecord> {
   if (config.threads !== null) setThreads(config.threads);
-  const dtype = config.dtype === "auto" ? defaultDtype() : config.dtype;
+  const { device } = config;
+  checkDevice(device);
+  const dtype = config.dtype === "auto" ? defaultDtype(device) : config.dtype;
   const { stream, notes } = loadStream(config);
   const path = modelFolder(config);
   const tokenizer = Tokenizer.fromFolder(path);
-  const model = loadModel(path, dtype);
+  const model = loadModel(path, dtype, device);
   const names = stream.tasks.map((task) => task.name);
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   let details: RecordDetails = {};
@@ -117,7 +151,7 @@ export function* runExperiment(
   try {
     method = createMethod({ model, lora: config.lora, options: config.method, tasks: names.length });
     const first = resume ? folder.nextTask() : 0;
-    if (first > 0) method.restore(finishedAdapters(folder, names, first));
+    if (first > 0) method.restore(finishedAdapters(folder, names, first, device));
     const time = new Date().toISOString();
     yield say({
       type: "run-start",
@@ -130,7 +164,7 @@ export function* runExperiment(
     });
     details = {
       penalty: method.penaltyRecord,
-      engine: { ...recordedEngine(), dtype, seed: config.seed },
+      engine: { ...recordedEngine(), device, dtype, seed: config.seed },
     };
     folder.writeRecord(foldRecord(said, details)!);
     for (const message of notes) yield say({ type: "note", level: "info", message });
@@ -166,7 +200,13 @@ export function* runExperiment(
       const seconds = (performance.now() - started) / 1000;
       saveAdapter(folder, index, task.name, method, delta, config, model);
       yield* evaluate(index);
-      yield say({ type: "task-end", task: task.name, index, seconds, deltaNorm: frobeniusNorms(method.deltas.slice(-1))[0]! });
+      yield say({
+        type: "task-end",
+        task: task.name,
+        index,
+        seconds,
+        deltaNorm: frobeniusNorms(method.deltas.slice(-1))[0]!,
+      });
       folder.writeRecord(foldRecord(said, details)!);
     }
     details = { ...details, geometry: geometrySummary(method.deltas) };

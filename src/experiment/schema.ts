@@ -10,7 +10,7 @@ const rowCap = () => whole({ min: 1 }).nullable().default(null);
 
 const selection = {
   trainRows: rowCap().describe("at most this many training rows per task (stratified sample); null: all"),
-  testRows: rowCap().describe("at most this many test rows per task; null: all"),
+  testRows: rowCap().describe("at most this many test rows per task (stratified sample); null: all"),
   holdOut: z
     .union([group({ fraction: number({ above: 0, below: 1 }) }), group({ rows: whole({ min: 1 }) })], {
       error: "null, { fraction: 0.1 } or { rows: 200 }",
@@ -73,6 +73,9 @@ const synthetic = group({
   testRows: whole({ min: 1 }).default(200).describe("generated test rows per task"),
 });
 
+/** What a configuration without these groups gets; a setting given on the command line is added to it. */
+export const DEFAULT_GROUPS = { data: { kind: "synthetic" }, method: { name: "n-lora" } } as const;
+
 export const configSchema = group({
   name: z
     .string({ error: TASK_NAME })
@@ -88,9 +91,11 @@ export const configSchema = group({
   dtype: choice(["auto", "float32", "bfloat16"])
     .default("auto")
     .describe(
-      "compute type of the frozen weights; auto: bfloat16 where the processor has AMX or AVX512-BF16",
+      "compute type of the frozen weights; auto: bfloat16 on cuda and with AMX or AVX512-BF16, else float32",
     ),
-  device: choice(["cpu", "cuda"]).default("cpu").describe("where the model computes"),
+  device: choice(["cpu", "cuda"])
+    .default("cpu")
+    .describe("where the model computes; cuda needs an engine that sees a CUDA device"),
   threads: whole({ min: 1 })
     .nullable()
     .default(null)
@@ -99,7 +104,7 @@ export const configSchema = group({
     .discriminatedUnion("kind", [benchmark, jsonl, synthetic], {
       error: "one of benchmark, jsonl, synthetic",
     })
-    .prefault({ kind: "synthetic" }),
+    .prefault(DEFAULT_GROUPS.data),
   truncate: choice(["end", "body"])
     .default("end")
     .describe(
@@ -108,9 +113,9 @@ export const configSchema = group({
   maxSourceLength: whole({ min: 2 }).default(512).describe("tokens of a source, end token included"),
   maxTargetLength: whole({ min: 2 }).default(50).describe("tokens of a target, end token included"),
   lora: group({
-    rank: whole({ min: 1 }).default(8).describe("of one task's adapter"),
+    rank: whole({ min: 1 }).default(8).describe("rank r of one task's adapter"),
     alpha: number({ above: 0 }).default(32).describe("the update is scaled by alpha / rank"),
-    dropout: number({ min: 0, below: 1 }).default(0.1).describe("of the adapters' inputs"),
+    dropout: number({ min: 0, below: 1 }).default(0.1).describe("dropout on the inputs of the adapters"),
     targetModules: z
       .array(text("a module name"), { error: "a list of module names" })
       .min(1, { error: "a list of module names" })
@@ -124,7 +129,9 @@ export const configSchema = group({
       .default("snapshot")
       .describe("seq-lora: what counts as a task's update in the metrics"),
   }).prefault({}),
-  method: methodSchema.prefault({ name: "n-lora" }).describe("what is trained and what is added to the loss"),
+  method: methodSchema
+    .prefault(DEFAULT_GROUPS.method)
+    .describe("what is trained and what is added to the loss"),
   training: group({
     epochs: perTask("whole", { min: 1 })
       .default(10)
@@ -136,15 +143,15 @@ export const configSchema = group({
       .describe("rows computed at a time, gradients accumulated; null: batchSize"),
     learningRate: perTask("number", { min: 0 })
       .default(1e-3)
-      .describe("constant; one number or one per task"),
+      .describe("constant within a task; one number or one per task"),
     betas: z
       .tuple([number({ min: 0, below: 1 }), number({ min: 0, below: 1 })], {
         error: "two numbers >= 0 and < 1",
       })
       .default([0.9, 0.999])
-      .describe("AdamW"),
-    eps: number({ above: 0 }).default(1e-8).describe("AdamW"),
-    weightDecay: number({ min: 0 }).default(0).describe("AdamW, decoupled"),
+      .describe("AdamW: decay rates of the two moments"),
+    eps: number({ above: 0 }).default(1e-8).describe("AdamW: added to the root of the second moment"),
+    weightDecay: number({ min: 0 }).default(0).describe("AdamW: decoupled weight decay"),
     clip: group({
       norm: number({ above: 0 })
         .nullable()
@@ -154,7 +161,9 @@ export const configSchema = group({
         .default("total")
         .describe("whether the penalty's gradient counts and is clipped with the task's"),
     }).prefault({}),
-    lengthBuckets: flag().default(true).describe("batches of rows of similar length"),
+    lengthBuckets: flag()
+      .default(true)
+      .describe("put rows of similar length into a batch, which saves padding"),
     maxSteps: whole({ min: 1 })
       .nullable()
       .default(null)

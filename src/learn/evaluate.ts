@@ -1,5 +1,5 @@
 /** Answers to a task's test rows by greedy generation, and how many of them are right. */
-import { evaluationBatches, padBatch } from "../data/batches.js";
+import { evaluationBatches, padBatch, SOURCE_MULTIPLE } from "../data/batches.js";
 import { isExactMatch, scoreAnswers } from "../metrics/answers.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { tensor } from "../tensor/create.js";
@@ -47,11 +47,12 @@ export function* evaluateTask(
       const { ids, mask, shape } = padBatch(
         rows.map((row) => task.test[row]!.source),
         model.padId,
+        SOURCE_MULTIPLE,
       );
       return model.generate(
         {
-          inputIds: tensor(ids, shape, "int32").toDtype("int64"),
-          attentionMask: tensor(mask, shape, "bool"),
+          inputIds: tensor(ids, shape, "int32", model.device).toDtype("int64"),
+          attentionMask: tensor(mask, shape, "bool", model.device),
         },
         { maxNewTokens: settings.maxNewTokens },
       );

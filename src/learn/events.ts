@@ -1,19 +1,7 @@
 /** Everything a run can say. A run is a stream of these; the journal, the terminal and the record read nothing else. */
+import type { LengthReport } from "../data/lengths.js";
 
-export interface LengthReport {
-  readonly task: string;
-  readonly split: "train" | "test";
-  readonly rows: number;
-  /** Source lengths in tokens, end token included, before any cut. */
-  readonly median: number;
-  readonly p95: number;
-  readonly max: number;
-  /** Rows whose source is longer than the limit and will be cut, and the limit. */
-  readonly truncated: number;
-  readonly limit: number;
-  /** Rows whose target is longer than the target limit. */
-  readonly targetsTruncated: number;
-}
+export type { LengthReport };
 
 export type RunEvent =
   | {

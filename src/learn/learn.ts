@@ -1,6 +1,7 @@
 /** Learns the tasks of a stream one after another and reports everything that happens as an event. */
-import type { EncodedExample } from "../data/encode.js";
+
 import { batchesPerEpoch, planBatches, seq2seqBatch } from "../data/batches.js";
+import type { EncodedExample } from "../data/encode.js";
 import { RunError } from "../errors.js";
 import type { ActiveMethod } from "../methods/method.js";
 import type { Batch, LanguageModel } from "../models/language-model.js";
@@ -46,13 +47,14 @@ export interface StepReport {
   readonly tokens: number;
 }
 
-/** The tensors of some rows. Belongs to the open scope. */
+/** The tensors of some rows, on the model's device. Belongs to the open scope. */
 export function batchOf(rows: readonly EncodedExample[], model: LanguageModel): Batch {
   const { source, labels } = seq2seqBatch(rows, model.padId);
+  const { device } = model;
   return {
-    inputIds: tensor(source.ids, source.shape, "int32").toDtype("int64"),
-    attentionMask: tensor(source.mask, source.shape, "bool"),
-    labels: tensor(labels.ids, labels.shape, "int32").toDtype("int64"),
+    inputIds: tensor(source.ids, source.shape, "int32", device).toDtype("int64"),
+    attentionMask: tensor(source.mask, source.shape, "bool", device),
+    labels: tensor(labels.ids, labels.shape, "int32", device).toDtype("int64"),
   };
 }
 
@@ -71,7 +73,8 @@ function accumulate(
   context: ForwardContext,
 ): { taskLoss: number; tokens: number } {
   const labelTokens = rows.reduce((total, row) => total + row.target.length, 0);
-  if (labelTokens === 0) throw new RunError("A batch has no label tokens, so nothing can be learned from it.");
+  if (labelTokens === 0)
+    throw new RunError("A batch has no label tokens, so nothing can be learned from it.");
   let taskLoss = 0;
   let tokens = 0;
   for (let start = 0; start < rows.length; start += microBatchSize) {
@@ -124,12 +127,22 @@ export function trainStep(
 
 function checkStep(report: StepReport, parameters: readonly Parameter[], task: string, step: number): void {
   const where = `task ${task}, step ${step}`;
-  const parts = Object.entries({ "task loss": report.taskLoss, ...report.penalties, "gradient norm": report.gradNorm });
+  const parts = Object.entries({
+    "task loss": report.taskLoss,
+    ...report.penalties,
+    "gradient norm": report.gradNorm,
+  });
   const broken = parts.find(([, value]) => !Number.isFinite(value));
   if (broken) {
-    throw new RunError(`The ${broken[0]} is ${broken[1]} at ${where}. The weights were left as they were before it.`, {
-      hint: "Lower training.learningRate, or use dtype: float32.",
-    });
+    throw new RunError(
+      `The ${broken[0]} is ${broken[1]} at ${where}. The weights were left as they were before it.`,
+      {
+        hint:
+          step === 1
+            ? "This task has trained nothing yet: look for NaN in the model's weights, or use dtype: float32."
+            : "Lower training.learningRate, or use dtype: float32.",
+      },
+    );
   }
   if (step === 1 && report.gradNorm === 0) {
     throw new RunError(

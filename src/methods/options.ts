@@ -23,7 +23,9 @@ const sparsity = {
       .describe("what is kept small: delta-w is the paper's equation, released-code the r x r product"),
     normalise: choice(["rms", "sum", "mean"])
       .default("rms")
-      .describe("delta-w only: ||dW||_1 divided by sqrt(d_out d_in), by nothing, or by d_out d_in"),
+      .describe(
+        "delta-w and factor-bound: the sum is divided by sqrt(d_out d_in), by nothing, or by d_out d_in",
+      ),
     includeScaling: flag().default(false).describe("penalise s B A instead of B A"),
   }).prefault({}),
   lambda: perTask("number", { min: 0 })
@@ -37,10 +39,10 @@ const sparsity = {
 const orthogonality = {
   lambda1: perTask("number", { min: 0 })
     .default(0.5)
-    .describe("weight of the orthogonality of A to earlier A; one or one per task"),
+    .describe("weight of the orthogonality of A to earlier A; one number or one per task"),
   lambda2: perTask("number", { min: 0 })
     .default(0)
-    .describe("weight of the norms of the new A and B; one or one per task"),
+    .describe("weight of the norms of the new A and B; one number or one per task"),
   orth: choice(["abs", "squared"])
     .default("abs")
     .describe("sum of |A_i A_t^T| (released code) or its squared Frobenius norm (paper)"),

@@ -9,6 +9,7 @@ import {
   type Matrix,
   randomFactors,
 } from "../../test/support/dense.js";
+import { withKernels } from "../nn/kernels.js";
 import { Rng } from "../random.js";
 import { tidy } from "../tensor/scope.js";
 import { acr, type CollisionThreshold, collisions, READINGS } from "./collisions.js";
@@ -190,6 +191,55 @@ describe("collision rate", () => {
 });
 
 describe("tiles", () => {
+  const shapes = fc.record({
+    outputs: fc.integer({ min: 1, max: 300 }),
+    inputs: fc.integer({ min: 1, max: 300 }),
+  });
+
+  it("are counted by the engine's kernels as by the plain formulation", () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 1, max: 5 }), shapes, (seed, tasks, shape) => {
+        tidy(() => {
+          const rng = new Rng(seed);
+          // Small whole numbers: every product is exact, however it is added up, and no element is at a threshold.
+          const whole = ({ a, b }: Factors): Factors => ({
+            a: a.map((row) => row.map((value) => Math.round(3 * value))),
+            b: b.map((row) => row.map((value) => Math.round(3 * value))),
+          });
+          const deltas = Array.from(
+            { length: tasks },
+            () => adapterOf([whole(randomFactors(rng, shape, 0.2))]).modules.get("m0")!,
+          );
+          const limits = [0, 4.5, 30.5].map((step) => deltas.map((_, i) => step * (1 + i)));
+          limits.push(deltas.map(() => Number.POSITIVE_INFINITY));
+          const measure = () => ({
+            stats: deltas.map((delta) => deltaStats(delta, [0, 7.5, 100.5])),
+            counts: collisionCounts(deltas, limits),
+          });
+          expect(measure()).toEqual(withKernels("plain", measure));
+        });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("hold the same elements to rounding, whatever the factors", () => {
+    tidy(() => {
+      const rng = new Rng(5);
+      const deltas = [1, 2, 3].map(
+        () => adapterOf([randomFactors(rng, { outputs: 201, inputs: 333 })]).modules.get("m0")!,
+      );
+      const measure = () => collisionCounts(deltas, [[0.5, 0.7, 0.9]])[0]!.flat();
+      const [fused, plain] = [measure(), withKernels("plain", measure)];
+      for (const [k, count] of fused.entries()) expect(Math.abs(count - plain[k]!)).toBeLessThanOrEqual(2);
+      expect(Math.min(...plain)).toBeGreaterThan(20_000);
+      const sums = (delta: (typeof deltas)[number]) => deltaStats(delta).l1;
+      for (const delta of deltas) {
+        expect(Math.abs(sums(delta) / withKernels("plain", () => sums(delta)) - 1)).toBeLessThan(1e-6);
+      }
+    });
+  });
+
   const factors = randomFactors(new Rng(11), { outputs: 700, inputs: 600 });
 
   it("add up to the whole matrix when it takes many of them", () => {

@@ -1,15 +1,21 @@
 /**
- * What must look at every element of dW = B A: sums of magnitudes, densities, shared positions. Rows of dW are made a
- * block at a time and thrown away; a whole dW never exists.
+ * What must look at every element of dW = B A: sums of magnitudes, densities, shared positions. The engine's kernels count
+ * on the processor; elsewhere, and with the kernels off, rows of dW are made a block at a time. A whole dW never exists.
  */
 import type { LowRankDelta } from "../adapters/delta.js";
+import { kernelsAreOn } from "../nn/kernels.js";
 import { tensor } from "../tensor/create.js";
+import * as fused from "../tensor/functions.gen.js";
 import { cat, stack, zeros } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Numbers in one tile: few enough for the processor's cache, and below the 2^24 up to which float32 counts exactly. */
 const TILE = 2 ** 17;
+
+/** Whether the engine's kernels apply: they read the processor's memory. */
+const isFast = (deltas: readonly LowRankDelta[]): boolean =>
+  kernelsAreOn() && deltas.every(({ a, b }) => a.device === "cpu" && b.device === "cpu");
 
 /** Runs `body` on blocks of rows [start, start + length), each in a scope of its own. */
 function forRows(rows: number, numbersPerRow: number, body: (start: number, length: number) => void): void {
@@ -33,6 +39,12 @@ export interface DeltaStats {
 
 /** Element statistics of one dW = B A; a [r, inputs] and b [outputs, r] in float32. */
 export function deltaStats(delta: LowRankDelta, thresholds: readonly number[] = []): DeltaStats {
+  if (isFast([delta])) {
+    return inference(() => {
+      const [l1, counts] = fused.deltaStats(delta.a, delta.b, thresholds);
+      return { l1: l1.item(), counts: counts.toArray() };
+    });
+  }
   let l1 = 0;
   const counts = thresholds.map(() => 0);
   forMagnitudes(delta, (magnitude) => {
@@ -62,6 +74,7 @@ export function collisionCounts(
   thresholds: readonly (readonly number[])[],
 ): number[][][] {
   const tasks = deltas.length;
+  if (tasks > 0 && isFast(deltas)) return thresholds.map((limits) => kernelCounts(deltas, limits));
   const counts = thresholds.map(() => deltas.map(() => deltas.map(() => 0)));
   if (tasks === 0 || thresholds.length === 0) return counts;
   inference(() => {
@@ -82,6 +95,16 @@ export function collisionCounts(
     });
   });
   return counts;
+}
+
+/** The kernel's [T, T] counts for one threshold per task. */
+function kernelCounts(deltas: readonly LowRankDelta[], limits: readonly number[]): number[][] {
+  const tasks = deltas.length;
+  const flat = inference(() => {
+    const [a, b] = [deltas.map((delta) => delta.a), deltas.map((delta) => delta.b)];
+    return fused.collisionCounts(a, b, limits).toArray();
+  });
+  return deltas.map((_, i) => flat.slice(i * tasks, (i + 1) * tasks));
 }
 
 /** All factors in one tensor each, a [T, r, inputs] and b [T, outputs, r], smaller ranks filled up with zeros. */

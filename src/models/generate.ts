@@ -1,5 +1,6 @@
 /** Greedy decoding with a key/value cache, for any model that can take one step. Finished rows leave the batch. */
 import { tensor } from "../tensor/create.js";
+import type { Device } from "../tensor/dtype.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -8,6 +9,8 @@ export interface GreedySteps {
   readonly startId: number;
   readonly eosId: number;
   readonly maxNewTokens: number;
+  /** Where the steps compute. */
+  readonly device: Device;
   /** Tensors with one row per sequence that every step reads (mask, encoder keys and values). */
   readonly fixed: readonly Tensor[];
   /** How many cache tensors a step returns. */
@@ -25,14 +28,14 @@ export interface GreedySteps {
 }
 
 /** New token ids per row, the end token included where it was reached. Call inside `inference`. */
-export function greedy({ rows, startId, eosId, maxNewTokens, fixed, step }: GreedySteps): number[][] {
+export function greedy({ rows, startId, eosId, maxNewTokens, device, fixed, step }: GreedySteps): number[][] {
   const answers: number[][] = Array.from({ length: rows }, () => []);
   let active = answers.map((_, row) => row);
   let ids = active.map(() => startId);
   let state: { fixed: readonly Tensor[]; caches: readonly Tensor[] } = { fixed, caches: [] };
   for (let position = 0; position < maxNewTokens && active.length > 0; position++) {
     const { next, caches } = tidy(() => {
-      const input = tensor(ids, [ids.length, 1], "int64");
+      const input = tensor(ids, [ids.length, 1], "int64", device);
       const result = step(input, position, state.fixed, state.caches);
       return { next: result.logits.argmax(-1), caches: result.caches };
     });
@@ -45,7 +48,7 @@ export function greedy({ rows, startId, eosId, maxNewTokens, fixed, step }: Gree
       if (token !== eosId) going.push(i);
     }
     if (going.length < active.length && going.length > 0) {
-      const keep = tensor(going, [going.length], "int64");
+      const keep = tensor(going, [going.length], "int64", device);
       const narrowed = state.fixed.map((each) => each.indexSelect(0, keep));
       for (const each of state.fixed) if (!fixed.includes(each)) each.dispose();
       state = { fixed: narrowed, caches: caches.map((each) => each.indexSelect(0, keep)) };

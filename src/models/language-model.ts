@@ -1,7 +1,7 @@
 /** The one seam that methods, the loop and evaluation rely on: every model family looks the same from outside. */
 import type { ForwardContext } from "../nn/context.js";
 import type { Linear } from "../nn/linear.js";
-import type { DType } from "../tensor/dtype.js";
+import type { Device, DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 export interface Batch {
@@ -34,6 +34,8 @@ export interface LanguageModel {
   readonly family: "seq2seq" | "causal";
   /** Dtype of the arithmetic of the frozen weights. */
   readonly dtype: DType;
+  /** Where its weights are, and where the tensors of a batch have to be. */
+  readonly device: Device;
   /** Every linear layer by its checkpoint path, in traversal order (encoder before decoder, layer by layer). */
   readonly linears: ReadonlyMap<string, Linear>;
   /** Last path components that LoRA adapts unless told otherwise. */

@@ -1,18 +1,40 @@
 /** model_type of a checkpoint's config.json -> the class that computes it. */
 import { CheckpointError } from "../errors.js";
 import { Checkpoint } from "../io/checkpoint.js";
-import type { DType } from "../tensor/dtype.js";
+import type { Device, DType } from "../tensor/dtype.js";
 import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
-import type { LanguageModel } from "./language-model.js";
+import type { LanguageModel, WeightSource } from "./language-model.js";
 import { readT5Config, T5 } from "./t5.js";
 
-const FAMILIES: Readonly<Record<string, (checkpoint: Checkpoint, dtype: DType, file: string) => LanguageModel>> = {
-  t5: (checkpoint, dtype, file) => new T5(checkpoint, readT5Config(checkpoint.config, file), dtype),
+/** `config` is the content of the file named `file`. */
+type Family = (
+  source: WeightSource,
+  config: Readonly<Record<string, unknown>>,
+  dtype: DType,
+  file: string,
+) => LanguageModel;
+
+const FAMILIES: Readonly<Record<string, Family>> = {
+  t5: (source, config, dtype, file) => new T5(source, readT5Config(config, file), dtype),
 };
 
-/** Opens a Hugging Face model folder. Weights of the wanted dtype stay mapped, others are converted. */
-export function loadModel(folder: string, dtype: DType): LanguageModel {
+/** The source's weights on a device. */
+export function onDevice(source: WeightSource, device: Device): WeightSource {
+  if (device === "cpu") return source;
+  return {
+    tensor(name, expectedShape) {
+      const stored = source.tensor(name, expectedShape);
+      return stored.toDevice(device, stored.dtype);
+    },
+  };
+}
+
+/**
+ * Opens a Hugging Face model folder. On the cpu, weights of the wanted dtype stay mapped and others are converted; on
+ * another device all are copies.
+ */
+export function loadModel(folder: string, dtype: DType, device: Device = "cpu"): LanguageModel {
   const checkpoint = Checkpoint.open(folder);
   const file = `${folder}/config.json`;
   const type = checkpoint.config.model_type;
@@ -25,7 +47,7 @@ export function loadModel(folder: string, dtype: DType): LanguageModel {
   return noGrad(() => {
     let model: LanguageModel | undefined;
     tidy(() => {
-      model = family(checkpoint, dtype, file);
+      model = family(onDevice(checkpoint, device), checkpoint.config, dtype, file);
     });
     return model!;
   });

@@ -5,7 +5,12 @@ import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** The bucket of a distance key - query. Half of the buckets are exact, the others grow with the logarithm. */
-export function bucketOf(distance: number, bidirectional: boolean, buckets: number, maxDistance: number): number {
+export function bucketOf(
+  distance: number,
+  bidirectional: boolean,
+  buckets: number,
+  maxDistance: number,
+): number {
   let bucket = 0;
   let count = buckets;
   let length = distance;
@@ -57,6 +62,7 @@ export class PositionBias {
       return cached;
     }
     const buckets = this.table.dim(0);
+    const { device } = this.table;
     const index = new BigInt64Array(queries * keys);
     const future = new Uint8Array(queries * keys);
     for (let q = 0; q < queries; q++) {
@@ -67,11 +73,13 @@ export class PositionBias {
       }
     }
     const bias = tidy(() => {
-      const values = embedding(this.table, tensor(index, [queries, keys], "int64")).permute([2, 0, 1]).unsqueeze(0);
+      const values = embedding(this.table, tensor(index, [queries, keys], "int64", device))
+        .permute([2, 0, 1])
+        .unsqueeze(0);
       if (this.bidirectional) return values.contiguous();
       return values
         .contiguous()
-        .maskedFill(tensor(future, [1, 1, queries, keys], "bool"), Number.NEGATIVE_INFINITY);
+        .maskedFill(tensor(future, [1, 1, queries, keys], "bool", device), Number.NEGATIVE_INFINITY);
     }).keep();
     this.#cache.set(name, bias);
     if (this.#cache.size > CACHED) {

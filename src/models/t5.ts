@@ -4,9 +4,9 @@
  */
 import { CheckpointError } from "../errors.js";
 import { configReader } from "../io/config-reader.js";
-import type { ForwardContext } from "../nn/context.js";
+import { EVALUATION, type ForwardContext } from "../nn/context.js";
 import {
-  attentionProbs,
+  attention,
   crossEntropy,
   dropout,
   dropoutAdd,
@@ -14,10 +14,11 @@ import {
   lowRankLinear,
   reluDropout,
   rmsNorm,
+  selfAttention,
 } from "../nn/kernels.js";
 import { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
-import type { DType } from "../tensor/dtype.js";
+import type { Device, DType } from "../tensor/dtype.js";
 import { cat, embedding, full } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
@@ -75,16 +76,6 @@ export function readT5Config(config: Record<string, unknown>, file: string): T5C
   };
 }
 
-/** Splits the last dimension into heads: [batch, length, heads * width] -> [batch, heads, length, width]. */
-const splitHeads = (x: Tensor, heads: number): Tensor =>
-  x.view([x.dim(0), x.dim(1), heads, x.dim(2) / heads]).transpose(1, 2);
-
-const mergeHeads = (x: Tensor): Tensor =>
-  x
-    .transpose(1, 2)
-    .contiguous()
-    .view([x.dim(0), x.dim(2), x.dim(1) * x.dim(3)]);
-
 class FeedForward {
   constructor(
     readonly norm: Tensor,
@@ -112,25 +103,24 @@ class SelfAttention {
     readonly config: T5Config,
   ) {}
 
-  /** Queries, keys and values, each [batch, heads, length, width of a head], of the normalised input. */
-  project(x: Tensor, context: ForwardContext): [Tensor, Tensor, Tensor] {
-    const normed = rmsNorm(x, this.norm, this.config.epsilon);
-    const heads = this.projections.forward(normed, context).map((y) => splitHeads(y, this.config.heads));
-    return heads as [Tensor, Tensor, Tensor];
+  #normed(x: Tensor): Tensor {
+    return rmsNorm(x, this.norm, this.config.epsilon);
   }
 
-  attend(
-    x: Tensor,
-    [q, k, v]: readonly [Tensor, Tensor, Tensor],
-    bias: Tensor,
-    mask: Tensor | null,
-    p: number,
-    context: ForwardContext,
-  ): Tensor {
-    const scores = q.matmul(k.transpose(2, 3));
-    const probabilities = attentionProbs(scores, bias, mask, p, context.nextSeed());
-    const mixed = mergeHeads(probabilities.matmul(v));
+  forward(x: Tensor, bias: Tensor, mask: Tensor | null, p: number, context: ForwardContext): Tensor {
+    const qkv = this.projections.forwardStacked(this.#normed(x), context);
+    const mixed = selfAttention(qkv, { heads: this.config.heads, bias, mask, p, seed: context.nextSeed() });
     return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
+  }
+
+  /** One step of decoding: x [rows, 1, width], and the keys and values of the steps before, [rows, length, inner]. */
+  step(x: Tensor, bias: Tensor, before: readonly [Tensor, Tensor] | null): { x: Tensor; keys: Tensor; values: Tensor } {
+    const [query, k, v] = this.projections.forward(this.#normed(x), EVALUATION) as [Tensor, Tensor, Tensor];
+    const keys = before ? cat([before[0], k], 1) : k;
+    const values = before ? cat([before[1], v], 1) : v;
+    const { heads } = this.config;
+    const mixed = attention({ query, key: keys, value: values, heads, bias, mask: null, p: 0, seed: 0 });
+    return { x: x.add(this.output.forward(mixed, EVALUATION)), keys, values };
   }
 }
 
@@ -142,13 +132,11 @@ class CrossAttention {
     readonly config: T5Config,
   ) {}
 
-  /** `k` and `v` [batch, heads, source, width of a head] come from the encoder, for all layers at once. */
-  forward(x: Tensor, k: Tensor, v: Tensor, mask: Tensor, p: number, context: ForwardContext): Tensor {
-    const normed = rmsNorm(x, this.norm, this.config.epsilon);
-    const q = splitHeads(this.query.forward(normed, context), this.config.heads);
-    const scores = q.matmul(k.transpose(2, 3));
-    const probabilities = attentionProbs(scores, null, mask, p, context.nextSeed());
-    const mixed = mergeHeads(probabilities.matmul(v));
+  /** Keys and values, [batch, source, inner], come from the encoder, for all layers at once. */
+  forward(x: Tensor, key: Tensor, value: Tensor, mask: Tensor, p: number, context: ForwardContext): Tensor {
+    const query = this.query.forward(rmsNorm(x, this.norm, this.config.epsilon), context);
+    const { heads } = this.config;
+    const mixed = attention({ query, key, value, heads, bias: null, mask, p, seed: context.nextSeed() });
     return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
   }
 }
@@ -249,6 +237,10 @@ export class T5 implements LanguageModel {
     this.parameterCount = parameters;
   }
 
+  get device(): Device {
+    return this.#embedding.device;
+  }
+
   get padId(): number {
     return this.config.padId;
   }
@@ -264,8 +256,7 @@ export class T5 implements LanguageModel {
     let x = dropout(embedding(this.#embedding, inputIds), p, context.nextSeed());
     for (const { attention, feedForward } of this.#encoder) {
       x = tidy(() => {
-        const attended = attention.attend(x, attention.project(x, context), bias, attentionMask, p, context);
-        return feedForward.forward(attended, p, context);
+        return feedForward.forward(attention.forward(x, bias, attentionMask, p, context), p, context);
       });
     }
     return dropout(rmsNorm(x, this.#encoderNorm, this.config.epsilon), p, context.nextSeed());
@@ -275,11 +266,11 @@ export class T5 implements LanguageModel {
   #decode(decoderIds: Tensor, encoded: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
     const p = context.training ? this.config.dropout : 0;
     const bias = this.#decoderBias.full(decoderIds.dim(1), decoderIds.dim(1));
-    const crossed = this.#crossProjections.forward(encoded, context).map((y) => splitHeads(y, this.config.heads));
+    const crossed = this.#crossProjections.forward(encoded, context);
     let x = dropout(embedding(this.#embedding, decoderIds), p, context.nextSeed());
     for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
       x = tidy(() => {
-        const own = attention.attend(x, attention.project(x, context), bias, null, p, context);
+        const own = attention.forward(x, bias, null, p, context);
         const both = cross.forward(own, crossed[2 * i]!, crossed[2 * i + 1]!, attentionMask, p, context);
         return feedForward.forward(both, p, context);
       });
@@ -296,7 +287,7 @@ export class T5 implements LanguageModel {
   /** Labels shifted right behind the start token, [batch, target]. */
   #decoderIds(labels: Tensor): Tensor {
     const { startId, padId } = this.config;
-    const start = full([labels.dim(0), 1], startId, { dtype: "int64" });
+    const start = full([labels.dim(0), 1], startId, { dtype: "int64", device: this.device });
     const shifted = cat([start, labels.narrow(1, 0, labels.dim(1) - 1)], 1);
     return shifted.maskedFill(shifted.eq(-100), padId);
   }
@@ -308,7 +299,7 @@ export class T5 implements LanguageModel {
       // The head is a large part of a small model, and most label positions are padding: only real ones are computed.
       const labels = batch.labels.toArray();
       const positions = labels.flatMap((label, position) => (label === -100 ? [] : [position]));
-      const index = tensor(positions, [positions.length], "int64");
+      const index = tensor(positions, [positions.length], "int64", this.device);
       const rows = hidden.view([-1, this.config.width]).indexSelect(0, index);
       const loss = crossEntropy(this.#logits(rows), batch.labels.view([-1]).indexSelect(0, index));
       return { loss, labelTokens: positions.length };
@@ -325,17 +316,15 @@ export class T5 implements LanguageModel {
 
   generate(batch: Pick<Batch, "inputIds" | "attentionMask">, { maxNewTokens }: GenerateOptions): number[][] {
     return inference(() => {
-      const context: ForwardContext = { training: false, nextSeed: () => 0 };
-      const { heads, decoderLayers, startId, eosId } = this.config;
-      const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
-      const crossed = this.#crossProjections
-        .forward(encoded, context)
-        .map((y) => splitHeads(y, heads).contiguous());
+      const { decoderLayers, startId, eosId } = this.config;
+      const encoded = this.encode(batch.inputIds, batch.attentionMask, EVALUATION);
+      const crossed = this.#crossProjections.forward(encoded, EVALUATION);
       return greedy({
         rows: batch.inputIds.dim(0),
         startId,
         eosId,
         maxNewTokens,
+        device: this.device,
         fixed: [batch.attentionMask, ...crossed],
         caches: 2 * decoderLayers,
         step: (ids, position, [mask, ...cross], caches) => {
@@ -343,13 +332,11 @@ export class T5 implements LanguageModel {
           let x = embedding(this.#embedding, ids);
           const grown: Tensor[] = [];
           for (const [i, { attention, cross: crossAttention, feedForward }] of this.#decoder.entries()) {
-            const [q, k, v] = attention.project(x, context);
-            const keys = caches.length > 0 ? cat([caches[2 * i]!, k], 2) : k;
-            const values = caches.length > 0 ? cat([caches[2 * i + 1]!, v], 2) : v;
-            grown.push(keys, values);
-            const own = attention.attend(x, [q, keys, values], bias, null, 0, context);
-            const both = crossAttention.forward(own, cross[2 * i]!, cross[2 * i + 1]!, mask!, 0, context);
-            x = feedForward.forward(both, 0, context);
+            const before = caches.length > 0 ? ([caches[2 * i]!, caches[2 * i + 1]!] as const) : null;
+            const own = attention.step(x, bias, before);
+            grown.push(own.keys, own.values);
+            const both = crossAttention.forward(own.x, cross[2 * i]!, cross[2 * i + 1]!, mask!, 0, EVALUATION);
+            x = feedForward.forward(both, 0, EVALUATION);
           }
           const logits = this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon));
           return { logits: logits.select(1, 0), caches: grown };

@@ -6,6 +6,7 @@
 import * as fused from "../tensor/functions.gen.js";
 import { isRecording } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { AttentionInputs } from "./attention.js";
 import type { LowRankInputs } from "./low-rank.js";
 import * as plain from "./plain.js";
 
@@ -21,6 +22,9 @@ export function withKernels<T>(mode: "fused" | "plain", action: () => T): T {
     enabled = before;
   }
 }
+
+/** Whether the fused kernels are on. */
+export const kernelsAreOn = (): boolean => enabled;
 
 const isTrained = (tensor: Tensor): boolean => isRecording() && tensor.requiresGrad;
 
@@ -65,6 +69,23 @@ export function attentionProbs(
   return formulation.attentionProbs(scores, bias, mask, p, seed);
 }
 
+/** Attention from projections to mixed values, [batch, queries, heads * width]. */
+export function attention(inputs: AttentionInputs): Tensor {
+  const { query, key, value, heads, bias, mask, p, seed } = inputs;
+  if (!enabled || (bias && isTrained(bias))) return plain.attention(inputs);
+  return fused.crossAttention(query, key, value, heads, bias, mask, p, seed);
+}
+
+/** Self-attention from queries, keys and values side by side, [batch, length, 3 * heads * width]. */
+export function selfAttention(qkv: Tensor, inputs: Omit<AttentionInputs, "query" | "key" | "value">): Tensor {
+  const { heads, bias, mask, p, seed } = inputs;
+  if (!enabled || (bias && isTrained(bias))) {
+    const [query, key, value] = qkv.chunk(3, -1) as [Tensor, Tensor, Tensor];
+    return plain.attention({ query, key, value, ...inputs });
+  }
+  return fused.selfAttention(qkv, heads, bias, mask, p, seed);
+}
+
 /** A linear layer with low-rank additions to its output. */
 export function lowRankLinear(inputs: LowRankInputs): Tensor {
   const { x, weight, bias, terms, p, seed } = inputs;
@@ -88,5 +109,8 @@ export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
   enabled ? fused.crossEntropy(logits, labels, -100) : plain.crossEntropy(logits, labels);
 
 /** sum_m c_m * sum |B_m A_m|, without ever holding a whole B A. */
-export const deltaL1 = (a: readonly Tensor[], b: readonly Tensor[], coefficients: readonly number[]): Tensor =>
-  enabled ? fused.deltaL1(a, b, coefficients) : plain.deltaL1(a, b, coefficients);
+export const deltaL1 = (
+  a: readonly Tensor[],
+  b: readonly Tensor[],
+  coefficients: readonly number[],
+): Tensor => (enabled ? fused.deltaL1(a, b, coefficients) : plain.deltaL1(a, b, coefficients));

@@ -66,12 +66,17 @@ export class LinearGroup {
 
   /** One output [..., outputs of the member] per member. */
   forward(x: Tensor, context: ForwardContext): Tensor[] {
-    const y = applyLinears(x, this.#weight, this.#bias, this.members, context);
+    const y = this.forwardStacked(x, context);
     if (this.members.length === 1) return [y];
     return y.splitWithSizes(
       this.members.map((member) => member.outputs),
       -1,
     );
+  }
+
+  /** The outputs of all members side by side, [..., sum of outputs]. */
+  forwardStacked(x: Tensor, context: ForwardContext): Tensor {
+    return applyLinears(x, this.#weight, this.#bias, this.members, context);
   }
 
   /** Releases the stacked weights and the members' views of them. */

@@ -4,6 +4,7 @@
  */
 import { cat, dropoutKeep, linear, zeros } from "../tensor/functions.gen.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { AttentionInputs } from "./attention.js";
 import { groupSeed, keepProbability, type LowRankInputs } from "./low-rank.js";
 
 /** x * weight / sqrt(mean(x^2) + eps) over the last dimension, in float32. */
@@ -17,7 +18,7 @@ export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
 export function dropout(x: Tensor, p: number, seed: number): Tensor {
   const keep = keepProbability(p);
   if (keep === 1) return x;
-  const mask = dropoutKeep(x.size, p, seed).reshape(x.shape).toDtype("float32");
+  const mask = dropoutKeep(x.size, p, seed).toDevice(x.device, "float32").reshape(x.shape);
   return x
     .toDtype("float32")
     .mul(mask)
@@ -26,14 +27,19 @@ export function dropout(x: Tensor, p: number, seed: number): Tensor {
 }
 
 export const dropoutAdd = (x: Tensor, residual: Tensor, p: number, seed: number): Tensor =>
-  residual.toDtype("float32").add(dropout(x.toDtype("float32"), p, seed)).toDtype(x.dtype);
+  residual
+    .toDtype("float32")
+    .add(dropout(x.toDtype("float32"), p, seed))
+    .toDtype(x.dtype);
 
 export const reluDropout = (x: Tensor, p: number, seed: number): Tensor => dropout(x.relu(), p, seed);
 
 export const gatedGeluDropout = (gate: Tensor, value: Tensor, p: number, seed: number): Tensor =>
-  dropout(gate.toDtype("float32").gelu({ approximate: "tanh" }).mul(value.toDtype("float32")), p, seed).toDtype(
-    gate.dtype,
-  );
+  dropout(
+    gate.toDtype("float32").gelu({ approximate: "tanh" }).mul(value.toDtype("float32")),
+    p,
+    seed,
+  ).toDtype(gate.dtype);
 
 /** dropout(softmax(scores + bias)) over the keys that may be attended to; scores [batch, heads, query, key]. */
 export function attentionProbs(
@@ -55,6 +61,16 @@ export function attentionProbs(
   return dropout(safe, p, seed).toDtype(scores.dtype);
 }
 
+const splitHeads = (x: Tensor, heads: number): Tensor =>
+  x.reshape([x.dim(0), x.dim(1), heads, x.dim(2) / heads]).transpose(1, 2);
+
+/** dropout(softmax(q k^T + bias)) v head by head; query, key and value [batch, length, heads * width]. */
+export function attention({ query, key, value, heads, bias, mask, p, seed }: AttentionInputs): Tensor {
+  const scores = splitHeads(query, heads).matmul(splitHeads(key, heads).transpose(2, 3));
+  const mixed = attentionProbs(scores, bias, mask, p, seed).matmul(splitHeads(value, heads));
+  return mixed.transpose(1, 2).reshape(query.shape);
+}
+
 /** x W^T + bias, plus scale_i * drop(x) A_i^T B_i^T in the columns from offset_i on. */
 export function lowRankLinear({ x, weight, bias, terms, p, seed }: LowRankInputs): Tensor {
   const base = linear(x, weight, bias);
@@ -70,7 +86,8 @@ export function lowRankLinear({ x, weight, bias, terms, p, seed }: LowRankInputs
   const outputs = weight.dim(0);
   const pieces: Tensor[] = [];
   let column = 0;
-  const gap = (width: number) => pieces.push(zeros([...x.shape.slice(0, -1), width], { dtype: x.dtype }));
+  const gap = (width: number) =>
+    pieces.push(zeros([...x.shape.slice(0, -1), width], { dtype: x.dtype, device: x.device }));
   for (const [offset, addition] of [...additions].sort(([first], [second]) => first - second)) {
     if (offset > column) gap(offset - column);
     pieces.push(addition);

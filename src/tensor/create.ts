@@ -1,14 +1,15 @@
 /** Tensors from JavaScript values. */
 import { TensorError } from "../errors.js";
-import type { DType } from "./dtype.js";
+import type { Device, DType } from "./dtype.js";
 import { guarded } from "./native.js";
 import { Tensor } from "./tensor.js";
 
-/** Row-major values with a shape; float32 unless told otherwise. Copies. */
+/** Row-major values with a shape; float32 on the cpu unless told otherwise. Copies. */
 export function tensor(
   values: readonly number[] | Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array,
   shape: readonly number[],
   dtype: DType = "float32",
+  device: Device = "cpu",
 ): Tensor {
   const elements = shape.reduce((product, length) => product * length, 1);
   if (values.length !== elements) {
@@ -16,11 +17,12 @@ export function tensor(
       `tensor: shape [${shape.join(", ")}] needs ${elements} values, found ${values.length}`,
     );
   }
-  if (dtype === "bfloat16" || dtype === "float16") {
-    const wide = tensor(values, shape, "float32");
-    const narrow = wide.toDtype(dtype);
-    wide.dispose();
-    return narrow;
+  const isNarrow = dtype === "bfloat16" || dtype === "float16";
+  if (isNarrow || device !== "cpu") {
+    const made = tensor(values, shape, isNarrow ? "float32" : dtype);
+    const converted = made.toDevice(device, dtype);
+    made.dispose();
+    return converted;
   }
   return new Tensor(guarded((engine) => engine.fromBytes(pack(values, dtype), dtype, shape)));
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { dirname, join } from "node:path";
-import type { DType } from "./dtype.js";
+import type { Device, DType } from "./dtype.js";
 import { enginePath, guarded, hasOperator } from "./native.js";
 
 export interface EngineReport {
@@ -17,7 +17,7 @@ export interface EngineReport {
   readonly cores: number;
   readonly processor: string;
   readonly vectorExtensions: readonly string[];
-  /** The compute dtype that `dtype: auto` stands for here. */
+  /** The compute dtype that `dtype: auto` stands for on this processor. */
   readonly defaultDtype: DType;
   readonly cudaDevices: number;
   readonly distributedBackends: readonly string[];
@@ -29,18 +29,31 @@ const EXTENSIONS = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"];
 /** The vector extensions that matter here, as Linux names them; empty where Linux does not tell. */
 export function vectorExtensions(): string[] {
   if (!existsSync("/proc/cpuinfo")) return [];
-  const flags = readFileSync("/proc/cpuinfo", "utf8").match(/^flags\s*:(.*)$/m)?.[1]?.split(/\s+/) ?? [];
+  const flags =
+    readFileSync("/proc/cpuinfo", "utf8")
+      .match(/^flags\s*:(.*)$/m)?.[1]
+      ?.split(/\s+/) ?? [];
   return EXTENSIONS.filter((name) => flags.includes(name));
 }
 
-/** bfloat16 where the processor multiplies it natively, float32 elsewhere (there bfloat16 is emulated and slower). */
-export function defaultDtype(): DType {
+/**
+ * What `dtype: auto` stands for: bfloat16 on CUDA and where the processor multiplies it natively, float32 elsewhere
+ * (there bfloat16 is emulated and slower).
+ */
+export function defaultDtype(device: Device = "cpu"): DType {
+  if (device !== "cpu") return "bfloat16";
   const extensions = vectorExtensions();
   return extensions.includes("amx_bf16") || extensions.includes("avx512_bf16") ? "bfloat16" : "float32";
 }
 
 interface BuildInfo {
-  readonly libtorch: { readonly origin: string; readonly lib: string; readonly version: string; readonly gloo: boolean; readonly blas: string | null };
+  readonly libtorch: {
+    readonly origin: string;
+    readonly lib: string;
+    readonly version: string;
+    readonly gloo: boolean;
+    readonly blas: string | null;
+  };
   readonly compiler: string;
   readonly flags: readonly string[];
 }
@@ -63,7 +76,9 @@ export function engineReport(): EngineReport {
     vectorExtensions: vectorExtensions(),
     defaultDtype: defaultDtype(),
     cudaDevices: info.cudaDevices,
-    distributedBackends: build?.libtorch.gloo ? [info.glooHeaders ? "gloo" : "gloo (headers not installed)"] : [],
+    distributedBackends: build?.libtorch.gloo
+      ? [info.glooHeaders ? "gloo" : "gloo (headers not installed)"]
+      : [],
     fusedKernels: hasOperator("nlora::lora_linear"),
   };
 }

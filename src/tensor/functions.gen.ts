@@ -100,6 +100,11 @@ export function collisionCounts(a: readonly Tensor[], b: readonly Tensor[], thre
   return wrap.one(call(operatorId("nlora::collision_counts"), handles(a), handles(b), thresholds));
 }
 
+/** nlora::cross_attention(Tensor query, Tensor key, Tensor value, int heads, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor */
+export function crossAttention(query: Tensor, key: Tensor, value: Tensor, heads: number, bias: Tensor | null, mask: Tensor | null, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::cross_attention"), query.handle, key.handle, value.handle, heads, bias?.handle ?? null, mask?.handle ?? null, p, seed));
+}
+
 /** nlora::cross_entropy(Tensor logits, Tensor labels, int ignore_index) -> Tensor */
 export function crossEntropy(logits: Tensor, labels: Tensor, ignoreIndex: number): Tensor {
   return wrap.one(call(operatorId("nlora::cross_entropy"), logits.handle, labels.handle, ignoreIndex));
@@ -153,4 +158,9 @@ export function reluDropout(x: Tensor, p: number, seed: number): Tensor {
 /** nlora::rms_norm(Tensor x, Tensor weight, float eps) -> Tensor */
 export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   return wrap.one(call(operatorId("nlora::rms_norm"), x.handle, weight.handle, eps));
+}
+
+/** nlora::self_attention(Tensor qkv, int heads, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor */
+export function selfAttention(qkv: Tensor, heads: number, bias: Tensor | null, mask: Tensor | null, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::self_attention"), qkv.handle, heads, bias?.handle ?? null, mask?.handle ?? null, p, seed));
 }

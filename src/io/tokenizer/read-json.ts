@@ -10,7 +10,11 @@ export function readJson(path: string): Field {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new CheckpointError(`${path} cannot be read: ${messageOf(cause)}`, { cause });
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    throw new CheckpointError(
+      missing ? `${path} does not exist` : `${path} cannot be read: ${messageOf(cause)}`,
+      { cause },
+    );
   }
   try {
     return new Field(JSON.parse(text), `${basename(path)}:`);

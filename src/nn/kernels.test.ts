@@ -1,0 +1,351 @@
+/** Every fused operator against its plain formulation under equal seeds: values and gradients. */
+import { afterEach, describe, expect, it } from "vitest";
+import { Rng } from "../random.js";
+import { tensor } from "../tensor/create.js";
+import type { DType } from "../tensor/dtype.js";
+import * as fused from "../tensor/functions.gen.js";
+import { getThreads, setThreads } from "../tensor/grad.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import * as kernels from "./kernels.js";
+import { keepProbability } from "./low-rank.js";
+
+interface Input {
+  readonly shape: readonly number[];
+  /** "compute": the dtype under test; adapters stay float32 whatever the model computes in. */
+  readonly dtype: "compute" | "float32";
+  readonly trained: boolean;
+}
+
+interface Case {
+  readonly inputs: Readonly<Record<string, Input>>;
+  readonly run: (tensors: Record<string, Tensor>) => Tensor;
+  /** In bfloat16 these are sums with rounded terms, which may be far larger than the sum. */
+  readonly sums?: "gradients" | "all";
+}
+
+const trained = (...shape: number[]): Input => ({ shape, dtype: "compute", trained: true });
+const frozen = (...shape: number[]): Input => ({ shape, dtype: "compute", trained: false });
+const factor = (...shape: number[]): Input => ({ shape, dtype: "float32", trained: true });
+const frozenFactor = (...shape: number[]): Input => ({ shape, dtype: "float32", trained: false });
+
+/** Normally distributed numbers that bfloat16 holds exactly, so that both dtypes start from the same values. */
+function numbers(rng: Rng, count: number): Float32Array {
+  const gaussian = () => Math.sqrt(-2 * Math.log(1 - rng.uniform())) * Math.cos(2 * Math.PI * rng.uniform());
+  const values = Float32Array.from({ length: count }, gaussian);
+  const bits = new Uint32Array(values.buffer);
+  for (let i = 0; i < count; i++) bits[i] = bits[i]! & 0xffff0000;
+  return values;
+}
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
+
+/** The result and the gradient of every trained input, for a fixed random gradient of the result. */
+function measure({ inputs, run }: Case, dtype: DType): Record<string, number[]> {
+  return tidy(() => {
+    const rng = new Rng(7);
+    const tensors: Record<string, Tensor> = {};
+    for (const [name, input] of Object.entries(inputs)) {
+      const made = tensor(numbers(rng.fork(name), sizeOf(input.shape)), input.shape);
+      tensors[name] = input.dtype === "compute" ? made.toDtype(dtype) : made;
+      tensors[name].requiresGrad = input.trained;
+    }
+    const result = run(tensors);
+    const upstream = tensor(numbers(rng.fork("upstream"), result.size), result.shape);
+    result.toDtype("float32").mul(upstream).sum().backward();
+    const gradients = Object.entries(inputs).flatMap(([name, input]): [string, number[]][] =>
+      input.trained ? [[`gradient of ${name}`, tensors[name]!.grad!.toArray()]] : [],
+    );
+    return { result: result.toArray(), ...Object.fromEntries(gradients) };
+  });
+}
+
+/** Differences of at most `relative` of the element and `ofLargest` of the largest one. */
+function expectEqual(
+  found: readonly number[],
+  expected: readonly number[],
+  { relative, ofLargest }: { relative: number; ofLargest: number },
+  what: string,
+): void {
+  expect(found.length, what).toBe(expected.length);
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const wrong = found.findIndex((value, i) => {
+    const allowed = relative * Math.abs(expected[i]!) + ofLargest * largest;
+    return !(Math.abs(value - expected[i]!) <= allowed);
+  });
+  expect(wrong, `${what}: ${found[wrong]} for ${expected[wrong]} (largest ${largest})`).toBe(-1);
+}
+
+/** Float32 up to its rounding; bfloat16 up to one rounding of the float32 result, as the arithmetic inside is float32. */
+function check(subject: Case): void {
+  const exact = kernels.withKernels("plain", () => measure(subject, "float32"));
+  const single = measure(subject, "float32");
+  const half = measure(subject, "bfloat16");
+  expect(Object.keys(single)).toEqual(Object.keys(exact));
+  for (const [name, expected] of Object.entries(exact)) {
+    expectEqual(single[name]!, expected, { relative: 0, ofLargest: 2e-6 }, `float32 ${name}`);
+    const isSum = subject.sums === "all" || (subject.sums === "gradients" && name !== "result");
+    expectEqual(
+      half[name]!,
+      expected,
+      { relative: 2 ** -8, ofLargest: isSum ? 2 ** -9 : 2e-6 },
+      `bfloat16 ${name}`,
+    );
+  }
+}
+
+const PROBABILITIES = [0, 0.1, 0.5];
+
+describe("equals its plain formulation:", () => {
+  it.each([[[3, 7, 33]], [[1, 512]], [[70, 5]]])("rmsNorm of %j", (shape) => {
+    check({
+      inputs: { x: trained(...shape), weight: trained(shape.at(-1)!) },
+      run: ({ x, weight }) => kernels.rmsNorm(x!, weight!, 1e-6),
+    });
+  });
+
+  it.each(PROBABILITIES)("dropout with p = %s", (p) => {
+    check({ inputs: { x: trained(5, 131) }, run: ({ x }) => kernels.dropout(x!, p, 11) });
+  });
+
+  it.each(PROBABILITIES)("dropoutAdd with p = %s", (p) => {
+    check({
+      inputs: { x: trained(3, 5, 37), residual: trained(3, 5, 37) },
+      run: ({ x, residual }) => kernels.dropoutAdd(x!, residual!, p, 12),
+    });
+  });
+
+  it.each(PROBABILITIES)("reluDropout with p = %s", (p) => {
+    check({ inputs: { x: trained(9, 67) }, run: ({ x }) => kernels.reluDropout(x!, p, 13) });
+  });
+
+  it.each(PROBABILITIES)("gatedGeluDropout with p = %s", (p) => {
+    check({
+      inputs: { gate: trained(9, 67), value: trained(9, 67) },
+      run: ({ gate, value }) => kernels.gatedGeluDropout(gate!, value!, p, 14),
+    });
+  });
+
+  const batchMask = [1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+  const queryMask = Array.from({ length: 2 * 5 * 7 }, (_, i) =>
+    Math.floor(i / 7) % 3 === 1 ? 0 : i % 4 === 0 ? 0 : 1,
+  );
+  const masks: Record<string, (() => Tensor) | null> = {
+    "no mask": null,
+    "a mask of keys, none of them open in one row of the batch": () => tensor(batchMask, [2, 7], "bool"),
+    "a mask of queries and keys, whole queries closed": () => tensor(queryMask, [2, 5, 7], "bool"),
+  };
+  const attention = Object.entries(masks).flatMap(([name, mask]) =>
+    [0, 0.1].flatMap((p) => [true, false].map((biased) => ({ name, mask, p, biased }))),
+  );
+  it.each(attention)("attentionProbs with $name, p = $p, bias: $biased", ({ mask, p, biased }) => {
+    check({
+      inputs: { scores: trained(2, 3, 5, 7), bias: frozen(1, 3, 5, 7) },
+      run: ({ scores, bias }) =>
+        kernels.attentionProbs(scores!, biased ? bias! : null, mask?.() ?? null, p, 15),
+      sums: "gradients",
+    });
+  });
+
+  it("attentionProbs over more keys than a vector holds", () => {
+    check({
+      inputs: { scores: trained(1, 2, 3, 131), bias: frozen(1, 2, 3, 131) },
+      run: ({ scores, bias }) => kernels.attentionProbs(scores!, bias!, null, 0.1, 16),
+      sums: "gradients",
+    });
+  });
+
+  const linearInputs = { x: trained(2, 5, 19), weight: frozen(23, 19), bias: frozen(23) };
+  describe.each(PROBABILITIES)("lowRankLinear with p = %s", (p) => {
+    it.each([true, false])("and no terms, bias: %s", (biased) => {
+      check({
+        inputs: linearInputs,
+        run: ({ x, weight, bias }) =>
+          kernels.lowRankLinear({
+            x: x!,
+            weight: weight!,
+            bias: biased ? bias! : null,
+            terms: [],
+            p,
+            seed: 17,
+          }),
+        sums: "all",
+      });
+    });
+
+    it("and a frozen and a trained term of different ranks on all outputs", () => {
+      check({
+        inputs: {
+          ...linearInputs,
+          a0: frozenFactor(6, 19),
+          b0: frozenFactor(23, 6),
+          a1: factor(3, 19),
+          b1: factor(23, 3),
+        },
+        run: ({ x, weight, bias, a0, b0, a1, b1 }) =>
+          kernels.lowRankLinear({
+            x: x!,
+            weight: weight!,
+            bias: bias!,
+            terms: [
+              { a: a0!, b: b0!, scale: 0.5, offset: 0, group: 0 },
+              { a: a1!, b: b1!, scale: 4, offset: 0, group: 0 },
+            ],
+            p,
+            seed: 18,
+          }),
+        sums: "all",
+      });
+    });
+
+    it("and terms of several groups with columns between them that have none", () => {
+      check({
+        inputs: {
+          ...linearInputs,
+          a0: factor(1, 19),
+          b0: factor(6, 1),
+          a1: factor(5, 19),
+          b1: factor(6, 5),
+          a2: factor(2, 19),
+          b2: factor(7, 2),
+        },
+        run: ({ x, weight, a0, b0, a1, b1, a2, b2 }) =>
+          kernels.lowRankLinear({
+            x: x!,
+            weight: weight!,
+            bias: null,
+            terms: [
+              { a: a2!, b: b2!, scale: 1.25, offset: 11, group: 3 },
+              { a: a0!, b: b0!, scale: 2, offset: 2, group: 1 },
+              { a: a1!, b: b1!, scale: 1, offset: 2, group: 1 },
+            ],
+            p,
+            seed: 2 ** 32 - 1,
+          }),
+        sums: "all",
+      });
+    });
+  });
+
+  it("crossEntropy, some labels ignored", () => {
+    const labels = [0, 36, -100, 5, 5, -100, 17, 1, 2];
+    check({
+      inputs: { logits: trained(9, 37) },
+      run: ({ logits }) => kernels.crossEntropy(logits!, tensor(labels, [9], "int64")),
+    });
+  });
+
+  it("deltaL1 of several modules, one of them zero", () => {
+    check({
+      inputs: {
+        a0: factor(3, 37),
+        b0: factor(45, 3),
+        a1: factor(1, 8),
+        b1: factor(5, 1),
+        a2: factor(9, 130),
+        b2: factor(300, 9),
+      },
+      run: ({ a0, b0, a1, b1, a2, b2 }) =>
+        kernels.deltaL1([a0!, a1!, a2!, a2!], [b0!, b1!, b2!, b2!.mul(0)], [0.5, 2, 0.125, 1]),
+    });
+  });
+
+  it("operators on tensors whose elements do not lie in order", () => {
+    check({ inputs: { x: trained(31, 6) }, run: ({ x }) => kernels.dropout(x!.t(), 0.1, 21) });
+    check({
+      inputs: { x: trained(31, 6), weight: trained(31) },
+      run: ({ x, weight }) => kernels.rmsNorm(x!.t(), weight!, 1e-6),
+    });
+    check({
+      inputs: { x: trained(19, 6), weight: frozen(19, 23), a: factor(19, 2), b: factor(2, 23) },
+      run: ({ x, weight, a, b }) =>
+        kernels.lowRankLinear({
+          x: x!.t(),
+          weight: weight!.t(),
+          bias: null,
+          terms: [{ a: a!.t(), b: b!.t(), scale: 2, offset: 0, group: 0 }],
+          p: 0.1,
+          seed: 22,
+        }),
+      sums: "all",
+    });
+  });
+});
+
+describe("dropout", () => {
+  it("keeps the share it promises, scales what it keeps, and differs from seed to seed", () => {
+    tidy(() => {
+      const [n, p] = [200_000, 0.1];
+      const [first, second] = [1, 2].map((seed) => kernels.dropout(fused.ones([n]), p, seed).toArray());
+      const keep = keepProbability(p);
+      const both = (test: (x: number, y: number) => boolean) =>
+        first!.filter((value, i) => test(value, second![i]!)).length / n;
+      expect(new Set(first)).toEqual(new Set([0, Math.fround(1 / keep)]));
+      expect(Math.abs(both((x) => x !== 0) - keep)).toBeLessThan(0.003);
+      expect(Math.abs(both((x, y) => x !== 0 && y !== 0) - keep ** 2)).toBeLessThan(0.004);
+    });
+  });
+
+  it("with p = 1 keeps nothing, with a p below 1/512 everything", () => {
+    tidy(() => {
+      expect(
+        fused
+          .dropout(fused.ones([50]), 1, 3)
+          .sum()
+          .item(),
+      ).toBe(0);
+      expect(
+        fused
+          .dropout(fused.ones([50]), 0.001, 3)
+          .sum()
+          .item(),
+      ).toBe(50);
+    });
+  });
+});
+
+describe("on two threads", () => {
+  const before = getThreads();
+  afterEach(() => setThreads(before));
+
+  const cases: Record<string, Case> = {
+    dropout: { inputs: { x: trained(300, 301) }, run: ({ x }) => kernels.dropout(x!, 0.1, 31) },
+    rmsNorm: {
+      inputs: { x: trained(300, 301), weight: trained(301) },
+      run: ({ x, weight }) => kernels.rmsNorm(x!, weight!, 1e-6),
+    },
+    attentionProbs: {
+      inputs: { scores: trained(4, 4, 64, 65) },
+      run: ({ scores }) => kernels.attentionProbs(scores!, null, null, 0.1, 32),
+    },
+    deltaL1: {
+      inputs: { a: factor(4, 300), b: factor(1000, 4) },
+      run: ({ a, b }) => kernels.deltaL1([a!], [b!], [1]),
+    },
+    crossEntropy: {
+      inputs: { logits: trained(70, 1001) },
+      run: ({ logits }) => kernels.crossEntropy(logits!, fused.arange(0, 70, 1, { dtype: "int64" })),
+    },
+    lowRankLinear: {
+      inputs: { x: trained(130, 40), weight: frozen(50, 40), a: factor(4, 40), b: factor(50, 4) },
+      run: ({ x, weight, a, b }) =>
+        kernels.lowRankLinear({
+          x: x!,
+          weight: weight!,
+          bias: null,
+          terms: [{ a: a!, b: b!, scale: 1, offset: 0, group: 0 }],
+          p: 0.1,
+          seed: 33,
+        }),
+    },
+  };
+  it.each(Object.entries(cases))("%s is the same to the last bit as on one", (_, subject) => {
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const [one, two] = [1, 2].map((threads) => {
+        setThreads(threads);
+        return measure(subject, dtype);
+      });
+      expect(two).toEqual(one);
+    }
+  });
+});
