@@ -2,7 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { expectClose, type GoldenBatch, goldenBatch, goldenFolder, readGolden } from "../../test/support/golden.js";
+import {
+  expectClose,
+  type GoldenBatch,
+  goldenBatch,
+  goldenFolder,
+  readGolden,
+} from "../../test/support/golden.js";
 import { readPeft, writePeft } from "../io/peft.js";
 import { loadModel } from "../models/registry.js";
 import type { T5 } from "../models/t5.js";
@@ -58,7 +64,10 @@ function setup(): { model: T5; lora: Lora; parameters: Parameter[] } {
   return { model, lora, parameters };
 }
 
-const flat = (parameters: readonly Parameter[], name: string): Record<"lora_A" | "lora_B", Parameter["tensor"]> => ({
+const flat = (
+  parameters: readonly Parameter[],
+  name: string,
+): Record<"lora_A" | "lora_B", Parameter["tensor"]> => ({
   lora_A: parameters.find((p) => p.name === `${name}.lora_A.weight`)!.tensor,
   lora_B: parameters.find((p) => p.name === `${name}.lora_B.weight`)!.tensor,
 });
@@ -97,7 +106,12 @@ describe.each(["fused", "plain"] as const)("LoRA with %s kernels", (mode) => {
         const pairs = lora.current;
         const names = lora.modules.map((module) => module.name);
         for (const [m, pair] of pairs.entries()) {
-          expectClose([deltaL1([pair.a], [pair.b], [1]).item()], [golden.penalty.sums[names[m]!]!], 1e-5, names[m]);
+          expectClose(
+            [deltaL1([pair.a], [pair.b], [1]).item()],
+            [golden.penalty.sums[names[m]!]!],
+            1e-5,
+            names[m],
+          );
         }
         deltaL1(
           pairs.map((pair) => pair.a),
@@ -197,7 +211,11 @@ it("starts at the base model, with A of the standard size, and repeats under a s
   const lora = new Lora(model, options);
   const base = inference(() => model.logits(goldenBatch(example), EVALUATION).toArray());
   lora.open(new Rng(1));
-  expectClose(inference(() => model.logits(goldenBatch(example), EVALUATION).toArray()), base, 1e-6);
+  expectClose(
+    inference(() => model.logits(goldenBatch(example), EVALUATION).toArray()),
+    base,
+    1e-6,
+  );
   const bound = 1 / Math.sqrt(lora.modules[0]!.linear.inputs);
   const a = lora.current[0]!.a.toArray();
   expect(Math.max(...a.map(Math.abs))).toBeLessThanOrEqual(bound);
@@ -230,7 +248,9 @@ it("drops inputs of the additions while training, alike for equal seeds", () => 
 it("names the layers there are when a target matches none", () => {
   const model = loadModel(goldenFolder("t5-classic"), "float32");
   expect(() => targetLinears(model, ["q_proj"])).toThrow(/"q_proj"; its layers are named k, o, q, v, wi, wo/);
-  expect(targetLinears(model, null).map((linear) => linear.name)[0]).toBe("encoder.block.0.layer.0.SelfAttention.q");
+  expect(targetLinears(model, null).map((linear) => linear.name)[0]).toBe(
+    "encoder.block.0.layer.0.SelfAttention.q",
+  );
   expect(targetLinears(model, ["decoder.block.1.layer.2.DenseReluDense.wo"])).toHaveLength(1);
   model.dispose();
 });

@@ -58,7 +58,8 @@ function option(name: string, fallback: string): string {
 
 function pythonWithTorch(): string | null {
   const candidates = [process.env.NLORA_PYTHON, "python3"].filter((name) => name !== undefined);
-  const works = (python: string) => spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status === 0;
+  const works = (python: string) =>
+    spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status === 0;
   return candidates.find(works) ?? null;
 }
 
@@ -74,13 +75,19 @@ const own = [process.execPath, join(packageRoot, "dist/bench/subject.js")];
 const participants = (): Participant[] => {
   const list = [new Participant("nlora", own, waiting)];
   const engine = process.env.NLORA_BENCH_ENGINE;
-  if (engine) list.push(new Participant("nlora on PyTorch's libtorch", own, { ...waiting, NLORA_ENGINE: engine }));
-  if (python) list.push(new Participant("PyTorch eager", [python, join(packageRoot, "bench/peer_t5.py")], waiting));
+  if (engine)
+    list.push(new Participant("nlora on PyTorch's libtorch", own, { ...waiting, NLORA_ENGINE: engine }));
+  if (python)
+    list.push(new Participant("PyTorch eager", [python, join(packageRoot, "bench/peer_t5.py")], waiting));
   return list;
 };
 
-console.log(`T5 of ${shapeName}'s size, batch 8, source 128, target 8, dropout 0.1, LoRA r = 8 on q and v, N-LoRA penalty,`);
-console.log(`AdamW, ${threads} threads; ${rounds} interleaved rounds, medians.${python ? "" : " No Python with torch was found."}\n`);
+console.log(
+  `T5 of ${shapeName}'s size, batch 8, source 128, target 8, dropout 0.1, LoRA r = 8 on q and v, N-LoRA penalty,`,
+);
+console.log(
+  `AdamW, ${threads} threads; ${rounds} interleaved rounds, medians.${python ? "" : " No Python with torch was found."}\n`,
+);
 
 const baseline: Record<string, number> = {};
 for (const dtype of ["float32", "bfloat16"] as const) {
@@ -105,7 +112,8 @@ for (const dtype of ["float32", "bfloat16"] as const) {
     await each.ask({ cmd: "evaluate", batches: 1, maxNewTokens: 4 });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const each of all) each.trainSeconds.push(...((await each.ask({ cmd: "train", steps: 2 })).seconds ?? []));
+    for (const each of all)
+      each.trainSeconds.push(...((await each.ask({ cmd: "train", steps: 2 })).seconds ?? []));
     for (const each of all) {
       each.evaluateSeconds.push(
         ...((await each.ask({ cmd: "evaluate", batches: 1, maxNewTokens: 4 })).seconds ?? []),
@@ -119,7 +127,9 @@ for (const dtype of ["float32", "bfloat16"] as const) {
   const peer = all.find((each) => each.name === "PyTorch eager");
   if (peer) baseline[dtype] = median(peer.trainSeconds);
   console.log(`${dtype}`);
-  console.log("  participant                       libtorch        step ms  vs PyTorch  vs its fp32  evaluate ms  vs PyTorch  peak MiB");
+  console.log(
+    "  participant                       libtorch        step ms  vs PyTorch  vs its fp32  evaluate ms  vs PyTorch  peak MiB",
+  );
   for (const each of all) {
     const step = median(each.trainSeconds);
     const evaluate = median(each.evaluateSeconds);

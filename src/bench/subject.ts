@@ -70,7 +70,8 @@ class Subject {
   }
 
   #row(): EncodedExample {
-    const ids = (length: number) => Array.from({ length }, () => 2 + this.#rng.integer(this.setup.model.vocab - 2));
+    const ids = (length: number) =>
+      Array.from({ length }, () => 2 + this.#rng.integer(this.setup.model.vocab - 2));
     const { source, target } = this.setup;
     return { source: ids(source), target: ids(target), sourceLength: source, targetLength: target };
   }
@@ -99,8 +100,14 @@ class Subject {
       const rows = this.#rows();
       const started = performance.now();
       inference(() => {
-        const { ids, mask, shape } = padBatch(rows.map((row) => row.source), 0);
-        const inputs = { inputIds: tensor(ids, shape, "int32").toDtype("int64"), attentionMask: tensor(mask, shape, "bool") };
+        const { ids, mask, shape } = padBatch(
+          rows.map((row) => row.source),
+          0,
+        );
+        const inputs = {
+          inputIds: tensor(ids, shape, "int32").toDtype("int64"),
+          attentionMask: tensor(mask, shape, "bool"),
+        };
         return this.#model.generate(inputs, { maxNewTokens }).length;
       });
       seconds.push((performance.now() - started) / 1000);

@@ -178,6 +178,19 @@ describe("plain JSONL", () => {
     expect(() => loadJsonl([task], { seed: 1 })).toThrowError(message);
   });
 
+  test("bytes that are no UTF-8 are refused with their line, and a byte order mark is none of the text", () => {
+    const base = root({ "a.jsonl": "" });
+    const path = join(base, "a.jsonl");
+    const task = { name: "mine", train: path, test: path };
+    writeFileSync(path, Buffer.from(`\uFEFF${line("größe", "yes")}\n`, "utf8"));
+    expect(loadJsonl([task], { seed: 1 }).stream.tasks[0]!.train[0]!.input).toBe("größe");
+    const latin1 = Buffer.from(`${line("x", "yes")}\n${line("größe", "yes")}\n`, "latin1");
+    for (const content of [latin1, latin1.subarray(0, -1)]) {
+      writeFileSync(path, content);
+      expect(() => loadJsonl([task], { seed: 1 })).toThrowError(`${path}, line 2: not valid UTF-8`);
+    }
+  });
+
   test("without a test file rows must be held out of train; texts shared by train and test are noted", () => {
     const base = root({ "a.jsonl": ["a", "b", "c", "d"].map((text) => line(text, "yes")).join("\n") });
     const task = { name: "mine", train: join(base, "a.jsonl") };

@@ -1,4 +1,5 @@
 /** Reads data files into rows of two text fields. Every error names the file and the line or row. */
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { DataError } from "../errors.js";
 
@@ -76,16 +77,28 @@ export function checkLabelSet(labels: readonly string[], where: string): void {
 }
 
 function readText(path: string): string {
-  let content: string;
+  let bytes: Buffer;
   try {
-    content = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+    bytes = readFileSync(path);
   } catch (cause) {
     const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DataError(missing ? `${path}: no such file` : `${path}: cannot be read: ${reason}`, { cause });
   }
+  const content = decode(path, bytes);
   if (content.trim() === "") throw new DataError(`${path}: the file is empty`);
   return content;
+}
+
+/** UTF-8, a byte order mark left out. */
+function decode(path: string, bytes: Buffer): string {
+  if (isUtf8(bytes)) return new TextDecoder().decode(bytes);
+  let [line, start] = [1, 0];
+  for (let end = bytes.indexOf(10); end >= 0 && isUtf8(bytes.subarray(start, end)); line++) {
+    start = end + 1;
+    end = bytes.indexOf(10, start);
+  }
+  throw new DataError(`${path}, line ${line}: not valid UTF-8`, { hint: "save the file as UTF-8" });
 }
 
 function parseJson(path: string, content: string): unknown {

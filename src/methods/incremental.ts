@@ -22,7 +22,9 @@ export interface IncrementalOptions {
   /** Whether a penalty reads the A of earlier tasks. */
   readonly usesPreviousA?: boolean;
   /** Refuses modules that the penalty cannot be computed on. */
-  check?(modules: readonly { readonly name: string; readonly inputs: number; readonly outputs: number }[]): void;
+  check?(
+    modules: readonly { readonly name: string; readonly inputs: number; readonly outputs: number }[],
+  ): void;
 }
 
 /** IncLoRA with penalties on the adapter that is being trained. */

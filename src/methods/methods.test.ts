@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { factorsOf, learn, methodOptions, tinyMethod, tinyModel, tinySettings, tinyTask } from "../../test/support/tiny.js";
 import { expectClose } from "../../test/support/golden.js";
+import {
+  factorsOf,
+  learn,
+  methodOptions,
+  tinyMethod,
+  tinyModel,
+  tinySettings,
+  tinyTask,
+} from "../../test/support/tiny.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta } from "../adapters/lora.js";
 import type { RunEvent } from "../learn/events.js";
@@ -12,13 +20,22 @@ import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
 import { METHOD_NAMES, type SparsityOptions } from "./options.js";
-import { orthogonalityPenalties, type PenalisedModule, sparsityCoefficient, sparsityPenalty } from "./penalties.js";
+import {
+  orthogonalityPenalties,
+  type PenalisedModule,
+  sparsityCoefficient,
+  sparsityPenalty,
+} from "./penalties.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 24, 5));
 type Step = Extract<RunEvent, { type: "step" }>;
 const steps = (events: readonly RunEvent[]): Step[] => events.filter((event) => event.type === "step");
 
-function run(values: object, options: Parameters<typeof learn>[3] = {}, lora: Parameters<typeof tinyMethod>[2] = {}) {
+function run(
+  values: object,
+  options: Parameters<typeof learn>[3] = {},
+  lora: Parameters<typeof tinyMethod>[2] = {},
+) {
   const model = tinyModel();
   const method = tinyMethod(model, values, lora);
   const events = learn(model, method, tasks, options);
@@ -34,7 +51,9 @@ describe.each(METHOD_NAMES)("%s", (name) => {
     const first = run({ name });
     expect(liveTensors()).toBe(before);
     expect(steps(first.events)).toHaveLength(9);
-    expect(steps(first.events).every((step) => Number.isFinite(step.taskLoss) && step.gradNorm > 0)).toBe(true);
+    expect(steps(first.events).every((step) => Number.isFinite(step.taskLoss) && step.gradNorm > 0)).toBe(
+      true,
+    );
     const second = run({ name });
     expect(second.factors).toEqual(first.factors);
     expect(run({ name }, { seed: 2 }).factors).not.toEqual(first.factors);
@@ -48,7 +67,10 @@ describe.each(METHOD_NAMES)("%s", (name) => {
     const copies: AdapterDelta[] = early.deltas.map((delta) => ({
       ...delta,
       modules: new Map(
-        [...delta.modules].map(([module, { a, b }]) => [module, { a: a.clone().keep(), b: b.clone().keep() }]),
+        [...delta.modules].map(([module, { a, b }]) => [
+          module,
+          { a: a.clone().keep(), b: b.clone().keep() },
+        ]),
       ),
     }));
     early.dispose();
@@ -125,8 +147,10 @@ it("gives the same losses however the rows of a step are split, the penalty coun
 });
 
 it("clips the task's gradient alone when told to", () => {
-  const scopes = (["total", "task-only"] as const).map((scope) =>
-    run({ name: "n-lora", lambda: 5 }, { settings: { ...tinySettings, clip: { norm: 0.1, scope } } }).factors,
+  const scopes = (["total", "task-only"] as const).map(
+    (scope) =>
+      run({ name: "n-lora", lambda: 5 }, { settings: { ...tinySettings, clip: { norm: 0.1, scope } } })
+        .factors,
   );
   expect(scopes[0]).not.toEqual(scopes[1]);
 });
@@ -191,12 +215,17 @@ describe("penalties", () => {
         ],
       );
       expect(value(module, sparsity({ penalty: { kind: "delta-w", normalise: "sum" } }))).toBe(20);
-      expect(value(module, sparsity({ penalty: { kind: "delta-w", normalise: "mean" } }))).toBeCloseTo(20 / 12, 5);
+      expect(value(module, sparsity({ penalty: { kind: "delta-w", normalise: "mean" } }))).toBeCloseTo(
+        20 / 12,
+        5,
+      );
       expect(value(module, sparsity({ penalty: { kind: "delta-w" } }))).toBeCloseTo(20 / Math.sqrt(12), 5);
       expect(value(module, sparsity({ penalty: { kind: "factor-a" } }))).toBe(8);
       expect(value(module, sparsity({ penalty: { kind: "factor-b" } }))).toBe(5);
       expect(value(module, sparsity({ penalty: { kind: "factors" } }))).toBe(13);
-      expect(value(module, sparsity({ penalty: { kind: "factor-bound", normalise: "sum" } }))).toBe(3 * 4 + 2 * 4);
+      expect(value(module, sparsity({ penalty: { kind: "factor-bound", normalise: "sum" } }))).toBe(
+        3 * 4 + 2 * 4,
+      );
       expect(value(module, sparsity({ penalty: { kind: "none" } }))).toBe(0);
       const scaled = { kind: "delta-w", normalise: "sum", includeScaling: true };
       expect(value(module, sparsity({ penalty: scaled }))).toBe(80);
@@ -221,7 +250,9 @@ describe("penalties", () => {
       const bound = 1 / Math.sqrt(1024);
       const rng = new Rng(4);
       const random = (rows: number, columns: number, size: number) =>
-        Array.from({ length: rows }, () => Array.from({ length: columns }, () => size * (2 * rng.uniform() - 1)));
+        Array.from({ length: rows }, () =>
+          Array.from({ length: columns }, () => size * (2 * rng.uniform() - 1)),
+        );
       const norm = (options: SparsityOptions) => {
         const module = pair(random(8, 1024, bound), random(1024, 8, 1e-3));
         module.b.requiresGrad = true;

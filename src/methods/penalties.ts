@@ -104,7 +104,14 @@ export function sparsityPenalty(
       case "factors":
         return [a.abs().sum().mul(coefficient(module, "a")), b.abs().sum().mul(coefficient(module, "b"))];
       case "factor-bound":
-        return [b.abs().sumDim([0]).mul(a.abs().sumDim([1])).sum().mul(coefficient(module))];
+        return [
+          b
+            .abs()
+            .sumDim([0])
+            .mul(a.abs().sumDim([1]))
+            .sum()
+            .mul(coefficient(module)),
+        ];
     }
   });
   return sumOf(terms);

@@ -1,7 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { expectClose, type GoldenBatch, goldenBatch, goldenFolder, readGolden } from "../../test/support/golden.js";
+import {
+  expectClose,
+  type GoldenBatch,
+  goldenBatch,
+  goldenFolder,
+  readGolden,
+} from "../../test/support/golden.js";
 import { EVALUATION } from "../nn/context.js";
 import { withKernels } from "../nn/kernels.js";
 import { inference } from "../tensor/grad.js";

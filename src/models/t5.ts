@@ -114,7 +114,11 @@ class SelfAttention {
   }
 
   /** One step of decoding: x [rows, 1, width], and the keys and values of the steps before, [rows, length, inner]. */
-  step(x: Tensor, bias: Tensor, before: readonly [Tensor, Tensor] | null): { x: Tensor; keys: Tensor; values: Tensor } {
+  step(
+    x: Tensor,
+    bias: Tensor,
+    before: readonly [Tensor, Tensor] | null,
+  ): { x: Tensor; keys: Tensor; values: Tensor } {
     const [query, k, v] = this.projections.forward(this.#normed(x), EVALUATION) as [Tensor, Tensor, Tensor];
     const keys = before ? cat([before[0], k], 1) : k;
     const values = before ? cat([before[1], v], 1) : v;
@@ -201,9 +205,16 @@ export class T5 implements LanguageModel {
       return new FeedForward(weight(`${prefix}.layer_norm.weight`, [width]), group(inputs), output, config);
     };
     const selfAttentionAt = (prefix: string): SelfAttention => {
-      const projections = ["q", "k", "v"].map((name) => layer(`${prefix}.SelfAttention.${name}`, inner, width));
+      const projections = ["q", "k", "v"].map((name) =>
+        layer(`${prefix}.SelfAttention.${name}`, inner, width),
+      );
       const output = layer(`${prefix}.SelfAttention.o`, width, inner);
-      return new SelfAttention(weight(`${prefix}.layer_norm.weight`, [width]), group(projections), output, config);
+      return new SelfAttention(
+        weight(`${prefix}.layer_norm.weight`, [width]),
+        group(projections),
+        output,
+        config,
+      );
     };
     const biasAt = (stack: string, bidirectional: boolean): PositionBias => {
       const name = `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`;
@@ -224,7 +235,9 @@ export class T5 implements LanguageModel {
       const block = `decoder.block.${i}`;
       const attention = selfAttentionAt(`${block}.layer.0`);
       const prefix = `${block}.layer.1`;
-      const [q, k, v] = ["q", "k", "v"].map((name) => layer(`${prefix}.EncDecAttention.${name}`, inner, width));
+      const [q, k, v] = ["q", "k", "v"].map((name) =>
+        layer(`${prefix}.EncDecAttention.${name}`, inner, width),
+      );
       const output = layer(`${prefix}.EncDecAttention.o`, width, inner);
       const cross = new CrossAttention(weight(`${prefix}.layer_norm.weight`, [width]), q!, output, config);
       crossMembers.push(k!, v!);
@@ -310,7 +323,9 @@ export class T5 implements LanguageModel {
   logits(batch: Batch, context: ForwardContext): Tensor {
     return tidy(() => {
       const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
-      return this.#logits(this.#decode(this.#decoderIds(batch.labels), encoded, batch.attentionMask, context));
+      return this.#logits(
+        this.#decode(this.#decoderIds(batch.labels), encoded, batch.attentionMask, context),
+      );
     });
   }
 
@@ -335,7 +350,14 @@ export class T5 implements LanguageModel {
             const before = caches.length > 0 ? ([caches[2 * i]!, caches[2 * i + 1]!] as const) : null;
             const own = attention.step(x, bias, before);
             grown.push(own.keys, own.values);
-            const both = crossAttention.forward(own.x, cross[2 * i]!, cross[2 * i + 1]!, mask!, 0, EVALUATION);
+            const both = crossAttention.forward(
+              own.x,
+              cross[2 * i]!,
+              cross[2 * i + 1]!,
+              mask!,
+              0,
+              EVALUATION,
+            );
             x = feedForward.forward(both, 0, EVALUATION);
           }
           const logits = this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon));

@@ -45,6 +45,41 @@ describe("refuses what does not fit, naming the operator and the shapes:", () =>
       /attention_probs.*mask/,
       () => fused.attentionProbs(t(1, 2, 3, 4), null, t(4), 0, 1),
     ],
+    [
+      "selfAttention, columns that three do not divide",
+      /self_attention/,
+      () => fused.selfAttention(t(2, 3, 8), 2, null, null, 0, 1),
+    ],
+    [
+      "selfAttention, heads that do not divide the columns",
+      /self_attention/,
+      () => fused.selfAttention(t(2, 3, 12), 3, null, null, 0, 1),
+    ],
+    [
+      "crossAttention, keys of another batch",
+      /cross_attention.*\[2, 3, 8\].*\[1, 5, 8\]/,
+      () => fused.crossAttention(t(2, 3, 8), t(1, 5, 8), t(1, 5, 8), 2, null, null, 0, 1),
+    ],
+    [
+      "crossAttention, values unlike keys",
+      /cross_attention/,
+      () => fused.crossAttention(t(2, 3, 8), t(2, 5, 8), t(2, 4, 8), 2, null, null, 0, 1),
+    ],
+    [
+      "crossAttention, a mask of another length",
+      /cross_attention.*mask/,
+      () => fused.crossAttention(t(2, 3, 8), t(2, 5, 8), t(2, 5, 8), 2, null, t(2, 3), 0, 1),
+    ],
+    [
+      "crossAttention, a bias of another shape",
+      /cross_attention.*bias/,
+      () => fused.crossAttention(t(2, 3, 8), t(2, 5, 8), t(2, 5, 8), 2, t(1, 2, 5, 3), null, 0, 1),
+    ],
+    [
+      "selfAttention, a bias of too few dimensions",
+      /self_attention/,
+      () => fused.selfAttention(t(1, 1, 3), 1, t(1), null, 0, 1),
+    ],
     ["loraLinear, x of another width", /lora_linear/, () => linear(t(2, 5), t(1, 4), t(6, 1))],
     ["loraLinear, A of another width", /lora_linear.*\[1, 5\]/, () => linear(t(2, 4), t(1, 5), t(6, 1))],
     ["loraLinear, A and B of different ranks", /lora_linear/, () => linear(t(2, 4), t(1, 4), t(6, 2))],

@@ -1,98 +1,21 @@
 /** Every fused operator against its plain formulation under equal seeds: values and gradients. */
 import { afterEach, describe, expect, it } from "vitest";
-import { Rng } from "../random.js";
+import {
+  type Case,
+  check,
+  factor,
+  frozen,
+  frozenFactor,
+  measure,
+  trained,
+} from "../../test/support/formulations.js";
 import { tensor } from "../tensor/create.js";
-import type { DType } from "../tensor/dtype.js";
 import * as fused from "../tensor/functions.gen.js";
 import { getThreads, setThreads } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import * as kernels from "./kernels.js";
 import { keepProbability } from "./low-rank.js";
-
-interface Input {
-  readonly shape: readonly number[];
-  /** "compute": the dtype under test; adapters stay float32 whatever the model computes in. */
-  readonly dtype: "compute" | "float32";
-  readonly trained: boolean;
-}
-
-interface Case {
-  readonly inputs: Readonly<Record<string, Input>>;
-  readonly run: (tensors: Record<string, Tensor>) => Tensor;
-  /** In bfloat16 these are sums with rounded terms, which may be far larger than the sum. */
-  readonly sums?: "gradients" | "all";
-}
-
-const trained = (...shape: number[]): Input => ({ shape, dtype: "compute", trained: true });
-const frozen = (...shape: number[]): Input => ({ shape, dtype: "compute", trained: false });
-const factor = (...shape: number[]): Input => ({ shape, dtype: "float32", trained: true });
-const frozenFactor = (...shape: number[]): Input => ({ shape, dtype: "float32", trained: false });
-
-/** Normally distributed numbers that bfloat16 holds exactly, so that both dtypes start from the same values. */
-function numbers(rng: Rng, count: number): Float32Array {
-  const gaussian = () => Math.sqrt(-2 * Math.log(1 - rng.uniform())) * Math.cos(2 * Math.PI * rng.uniform());
-  const values = Float32Array.from({ length: count }, gaussian);
-  const bits = new Uint32Array(values.buffer);
-  for (let i = 0; i < count; i++) bits[i] = bits[i]! & 0xffff0000;
-  return values;
-}
-
-const sizeOf = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
-
-/** The result and the gradient of every trained input, for a fixed random gradient of the result. */
-function measure({ inputs, run }: Case, dtype: DType): Record<string, number[]> {
-  return tidy(() => {
-    const rng = new Rng(7);
-    const tensors: Record<string, Tensor> = {};
-    for (const [name, input] of Object.entries(inputs)) {
-      const made = tensor(numbers(rng.fork(name), sizeOf(input.shape)), input.shape);
-      tensors[name] = input.dtype === "compute" ? made.toDtype(dtype) : made;
-      tensors[name].requiresGrad = input.trained;
-    }
-    const result = run(tensors);
-    const upstream = tensor(numbers(rng.fork("upstream"), result.size), result.shape);
-    result.toDtype("float32").mul(upstream).sum().backward();
-    const gradients = Object.entries(inputs).flatMap(([name, input]): [string, number[]][] =>
-      input.trained ? [[`gradient of ${name}`, tensors[name]!.grad!.toArray()]] : [],
-    );
-    return { result: result.toArray(), ...Object.fromEntries(gradients) };
-  });
-}
-
-/** Differences of at most `relative` of the element and `ofLargest` of the largest one. */
-function expectEqual(
-  found: readonly number[],
-  expected: readonly number[],
-  { relative, ofLargest }: { relative: number; ofLargest: number },
-  what: string,
-): void {
-  expect(found.length, what).toBe(expected.length);
-  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const wrong = found.findIndex((value, i) => {
-    const allowed = relative * Math.abs(expected[i]!) + ofLargest * largest;
-    return !(Math.abs(value - expected[i]!) <= allowed);
-  });
-  expect(wrong, `${what}: ${found[wrong]} for ${expected[wrong]} (largest ${largest})`).toBe(-1);
-}
-
-/** Float32 up to its rounding; bfloat16 up to one rounding of the float32 result, as the arithmetic inside is float32. */
-function check(subject: Case): void {
-  const exact = kernels.withKernels("plain", () => measure(subject, "float32"));
-  const single = measure(subject, "float32");
-  const half = measure(subject, "bfloat16");
-  expect(Object.keys(single)).toEqual(Object.keys(exact));
-  for (const [name, expected] of Object.entries(exact)) {
-    expectEqual(single[name]!, expected, { relative: 0, ofLargest: 2e-6 }, `float32 ${name}`);
-    const isSum = subject.sums === "all" || (subject.sums === "gradients" && name !== "result");
-    expectEqual(
-      half[name]!,
-      expected,
-      { relative: 2 ** -8, ofLargest: isSum ? 2 ** -9 : 2e-6 },
-      `bfloat16 ${name}`,
-    );
-  }
-}
 
 const PROBABILITIES = [0, 0.1, 0.5];
 
@@ -153,6 +76,59 @@ describe("equals its plain formulation:", () => {
       run: ({ scores, bias }) => kernels.attentionProbs(scores!, bias!, null, 0.1, 16),
       sums: "gradients",
     });
+  });
+
+  const keyMask = (batch: number, keys: number) => () =>
+    tensor(
+      // The last row of the batch has no key at all.
+      Array.from({ length: batch * keys }, (_, i) => (i >= (batch - 1) * keys ? 0 : i % 5 === 3 ? 0 : 1)),
+      [batch, keys],
+      "bool",
+    );
+  const mixes = [
+    { batch: 2, queries: 5, keys: 11, heads: 3, width: 7 },
+    { batch: 2, queries: 101, keys: 67, heads: 2, width: 64 },
+    { batch: 3, queries: 1, keys: 16, heads: 4, width: 32 },
+  ].flatMap((sizes) => [0, 0.1].flatMap((p) => [true, false].map((full) => ({ ...sizes, p, full }))));
+  it.each(mixes)(
+    "attention, $batch x $queries queries on $keys keys, $heads heads of $width, p = $p, bias and mask: $full",
+    ({ batch, queries, keys, heads, width, p, full }) => {
+      check({
+        inputs: {
+          query: trained(batch, queries, heads * width),
+          key: trained(batch, keys, heads * width),
+          value: trained(batch, keys, heads * width),
+          bias: frozen(1, heads, queries, keys),
+        },
+        run: ({ query, key, value, bias }) =>
+          kernels.attention({
+            // Small enough that a row's probability is spread over several keys.
+            query: query!.mul(0.25),
+            key: key!,
+            value: value!,
+            heads,
+            bias: full ? bias! : null,
+            mask: full ? keyMask(batch, keys)() : null,
+            p,
+            seed: 23,
+          }),
+        sums: "all",
+      });
+    },
+  );
+
+  it.each([0, 0.1])("selfAttention with p = %s", (p) => {
+    for (const [length, heads, width] of [
+      [9, 2, 5],
+      [53, 4, 16],
+    ] as const) {
+      check({
+        inputs: { qkv: trained(2, length, 3 * heads * width), bias: frozen(1, heads, length, length) },
+        run: ({ qkv, bias }) =>
+          kernels.selfAttention(qkv!, { heads, bias: bias!, mask: keyMask(2, length)(), p, seed: 24 }),
+        sums: "all",
+      });
+    }
   });
 
   const linearInputs = { x: trained(2, 5, 19), weight: frozen(23, 19), bias: frozen(23) };
@@ -317,6 +293,10 @@ describe("on two threads", () => {
     attentionProbs: {
       inputs: { scores: trained(4, 4, 64, 65) },
       run: ({ scores }) => kernels.attentionProbs(scores!, null, null, 0.1, 32),
+    },
+    selfAttention: {
+      inputs: { qkv: trained(3, 65, 3 * 4 * 16) },
+      run: ({ qkv }) => kernels.selfAttention(qkv!, { heads: 4, bias: null, mask: null, p: 0.1, seed: 34 }),
     },
     deltaL1: {
       inputs: { a: factor(4, 300), b: factor(1000, 4) },

@@ -27,7 +27,12 @@ export const goldenBatch = (example: GoldenBatch): Batch => ({
 });
 
 /** Every element within `tolerance` of the largest expected magnitude (at least 1). */
-export function expectClose(found: ArrayLike<number>, expected: readonly number[], tolerance: number, what = ""): void {
+export function expectClose(
+  found: ArrayLike<number>,
+  expected: readonly number[],
+  tolerance: number,
+  what = "",
+): void {
   expect(found.length, what).toBe(expected.length);
   const limit = tolerance * Math.max(1, ...expected.map(Math.abs));
   let worst = 0;

@@ -1,8 +1,8 @@
 /** A tiny model and made-up rows for tests of the loop and the methods. */
 import type { EncodedExample } from "../../src/data/encode.js";
+import type { RunEvent } from "../../src/learn/events.js";
 import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
 import { trainTask } from "../../src/learn/learn.js";
-import type { RunEvent } from "../../src/learn/events.js";
 import type { ActiveMethod } from "../../src/methods/method.js";
 import { type MethodName, type MethodOptions, methodSchema } from "../../src/methods/options.js";
 import { createMethod } from "../../src/methods/registry.js";
@@ -51,7 +51,11 @@ export const tinyLora = {
 
 export const methodOptions = (values: object): MethodOptions<MethodName> => methodSchema.parse(values);
 
-export function tinyMethod(model: LanguageModel, values: object, lora: Partial<typeof tinyLora> = {}): ActiveMethod {
+export function tinyMethod(
+  model: LanguageModel,
+  values: object,
+  lora: Partial<typeof tinyLora> = {},
+): ActiveMethod {
   return createMethod({ model, lora: { ...tinyLora, ...lora }, options: methodOptions(values), tasks: 3 });
 }
 
@@ -60,7 +64,11 @@ export function learn(
   model: LanguageModel,
   method: ActiveMethod,
   tasks: readonly EncodedTask[],
-  { settings = tinySettings, seed = 1, first = 0 }: { settings?: TrainingSettings; seed?: number; first?: number } = {},
+  {
+    settings = tinySettings,
+    seed = 1,
+    first = 0,
+  }: { settings?: TrainingSettings; seed?: number; first?: number } = {},
 ): RunEvent[] {
   const events: RunEvent[] = [];
   for (const [index, task] of tasks.entries()) {
@@ -74,4 +82,6 @@ export function learn(
 
 /** Every factor of every finished task, as numbers. */
 export const factorsOf = (method: ActiveMethod): number[][] =>
-  method.deltas.flatMap((delta) => [...delta.modules.values()].flatMap(({ a, b }) => [a.toArray(), b.toArray()]));
+  method.deltas.flatMap((delta) =>
+    [...delta.modules.values()].flatMap(({ a, b }) => [a.toArray(), b.toArray()]),
+  );

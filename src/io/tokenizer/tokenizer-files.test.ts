@@ -136,9 +136,6 @@ describe("a tokenizer.json that cannot be used", () => {
   it("names the file when it is missing or not JSON", () => {
     const missing = join(folder, "missing.json");
     expect(failure(() => Tokenizer.fromFile(missing)).message).toBe(`${missing} does not exist`);
-    expect(failure(() => Tokenizer.fromFolder(missing)).message).toBe(
-      `model folder ${missing} does not exist`,
-    );
     const path = join(folder, "broken.json");
     writeFileSync(path, "{");
     const error = failure(() => Tokenizer.fromFile(path));

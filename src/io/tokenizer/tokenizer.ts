@@ -3,9 +3,8 @@
  * does it. Truncation and padding stored in the file are not applied; `maxLength` asks for the former.
  */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { CheckpointError, ConfigError } from "../../errors.js";
+import { ConfigError } from "../../errors.js";
 import { type AddedTokens, readAddedTokens } from "./added-tokens.js";
 import { type Decoder, readDecoder } from "./decoders.js";
 import type { Field } from "./fields.js";
@@ -65,7 +64,6 @@ export class Tokenizer {
    * @throws CheckpointError as `fromFile`, and when a special token named there is not in the vocabulary
    */
   static fromFolder(folder: string): Tokenizer {
-    if (!existsSync(folder)) throw new CheckpointError(`model folder ${folder} does not exist`);
     return new Tokenizer(readJson(join(folder, "tokenizer.json")), folder);
   }
 

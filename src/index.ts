@@ -1,0 +1,23 @@
+/** The public API. */
+export type { AdapterDelta, LowRankDelta } from "./adapters/delta.js";
+export { Lora, type LoraOptions } from "./adapters/lora.js";
+export * from "./errors.js";
+export { type Config, loadConfig, parseConfig, resolveConfig, writeConfig } from "./experiment/config.js";
+export { builtinModel, loadStream, runExperiment } from "./experiment/run.js";
+export { Checkpoint } from "./io/checkpoint.js";
+export { readPeft, writePeft } from "./io/peft.js";
+export { SafetensorsFile, writeSafetensors } from "./io/safetensors.js";
+export { Tokenizer } from "./io/tokenizer/tokenizer.js";
+export type { RunEvent } from "./learn/events.js";
+export { METHODS } from "./methods/registry.js";
+export { AccuracyMatrix } from "./metrics/accuracy.js";
+export { inspectAdapters } from "./metrics/inspect.js";
+export type { Batch, LanguageModel } from "./models/language-model.js";
+export { loadModel } from "./models/registry.js";
+export type { RunRecord } from "./runs/record.js";
+export { RunFolder } from "./runs/run-folder.js";
+export { tensor } from "./tensor/create.js";
+export { engineReport } from "./tensor/engine-report.js";
+export { inference, noGrad } from "./tensor/grad.js";
+export { liveTensors, tidy } from "./tensor/scope.js";
+export { Tensor } from "./tensor/tensor.js";
