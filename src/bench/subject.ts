@@ -51,9 +51,10 @@ class Subject {
       tensor: (_: string, size: readonly number[]) =>
         size.length === 1 ? ones(size, { dtype }) : randn(size, { dtype }).mul_(size[1]! ** -0.5),
     };
-    let model: T5 | undefined;
-    noGrad(() => tidy(() => void (model = new T5(source, config, dtype))));
-    this.#model = model!;
+    // The model keeps its own tensors; everything else made on the way is released.
+    const made: T5[] = [];
+    noGrad(() => tidy(() => void made.push(new T5(source, config, dtype))));
+    this.#model = made[0]!;
     this.#method = createMethod({
       model: this.#model,
       tasks: 1,

@@ -140,6 +140,13 @@ export function* runExperiment(
   const path = modelFolder(config);
   const tokenizer = Tokenizer.fromFolder(path);
   const model = loadModel(path, dtype, device);
+  if (tokenizer.vocabSize > model.vocabularySize) {
+    model.dispose();
+    throw new CheckpointError(
+      `The tokenizer of ${path} has ${tokenizer.vocabSize} tokens, but the model's embedding has only ${model.vocabularySize} rows.`,
+      { hint: "Use the tokenizer.json that belongs to this checkpoint." },
+    );
+  }
   const names = stream.tasks.map((task) => task.name);
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   let details: RecordDetails = {};

@@ -92,29 +92,38 @@ export function sparsityPenalty(
       modules.map((module) => coefficient(module)),
     );
   }
-  const terms = modules.flatMap((module) => {
-    const { a, b } = module;
-    switch (kind) {
-      case "released-code":
-        return [a.matmul(b).abs().sum().mul(coefficient(module))];
-      case "factor-a":
-        return [a.abs().sum().mul(coefficient(module, "a"))];
-      case "factor-b":
-        return [b.abs().sum().mul(coefficient(module, "b"))];
-      case "factors":
-        return [a.abs().sum().mul(coefficient(module, "a")), b.abs().sum().mul(coefficient(module, "b"))];
-      case "factor-bound":
-        return [
-          b
-            .abs()
-            .sumDim([0])
-            .mul(a.abs().sumDim([1]))
-            .sum()
-            .mul(coefficient(module)),
-        ];
-    }
-  });
-  return sumOf(terms);
+  return sumOf(
+    modules.flatMap((module) => factorTerms(module, kind, (factor) => coefficient(module, factor))),
+  );
+}
+
+type FactorKind = Exclude<SparsityOptions["penalty"]["kind"], "none" | "delta-w">;
+
+/** The terms of one module for the kinds that look at the factors and not at their product. */
+function factorTerms(
+  { a, b }: PenalisedModule,
+  kind: FactorKind,
+  coefficient: (factor: "a" | "b" | null) => number,
+): Tensor[] {
+  switch (kind) {
+    case "released-code":
+      return [a.matmul(b).abs().sum().mul(coefficient(null))];
+    case "factor-a":
+      return [a.abs().sum().mul(coefficient("a"))];
+    case "factor-b":
+      return [b.abs().sum().mul(coefficient("b"))];
+    case "factors":
+      return [a.abs().sum().mul(coefficient("a")), b.abs().sum().mul(coefficient("b"))];
+    case "factor-bound":
+      return [
+        b
+          .abs()
+          .sumDim([0])
+          .mul(a.abs().sumDim([1]))
+          .sum()
+          .mul(coefficient(null)),
+      ];
+  }
 }
 
 /**

@@ -41,6 +41,8 @@ export interface LanguageModel {
   /** Last path components that LoRA adapts unless told otherwise. */
   readonly defaultTargets: readonly string[];
   readonly padId: number;
+  /** Rows of the embedding: no token id may reach it. */
+  readonly vocabularySize: number;
   readonly eosId: number;
   /** Number of weights of the base model. */
   readonly parameterCount: number;

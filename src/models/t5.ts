@@ -258,6 +258,10 @@ export class T5 implements LanguageModel {
     return this.config.padId;
   }
 
+  get vocabularySize(): number {
+    return this.config.vocabulary;
+  }
+
   get eosId(): number {
     return this.config.eosId;
   }

@@ -78,6 +78,8 @@ export function native(): Native {
   // Waiting OpenMP threads spin by default, which stalls a busy machine many times over. libgomp reads this once,
   // when it is loaded, that is, now.
   process.env.GOMP_SPINCOUNT ??= "2000";
+  // The same for OpenBLAS's own pool, which yields in a loop: 2^10 cycles.
+  process.env.OPENBLAS_THREAD_TIMEOUT ??= "10";
   try {
     loaded = createRequire(import.meta.url)(path) as Native;
   } catch (error) {

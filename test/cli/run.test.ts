@@ -44,7 +44,7 @@ describe("a run", () => {
       model: "builtin",
       seed: 7,
       lora: { rank: 2, previousAdapters: "stacked" },
-      training: { maxSteps: 3, learningRate: 1e-3 },
+      training: { maxSteps: 8, learningRate: 1e-3 },
     });
     expect(readdirSync(join(root, "first", "adapters"))).toEqual(adapterNames);
     for (const name of adapterNames) {
@@ -62,7 +62,7 @@ describe("a run", () => {
     const events = eventsOf("first");
     const steps = events.filter((event) => event.type === "step");
     expect(steps.map(({ task, step }) => `${task} ${step}`)).toEqual(
-      names.flatMap((name) => [1, 2, 3].map((step) => `${name} ${step}`)),
+      [2, 6, 8].flatMap((count, k) => Array.from({ length: count }, (_, i) => `${names[k]} ${i + 1}`)),
     );
     for (const step of steps) {
       expect(step.taskLoss).toBeGreaterThan(0);

@@ -79,7 +79,8 @@ export const tinyConfig = {
   },
   lora: { rank: 2, alpha: 4 },
   method: { name: "n-lora" },
-  training: { batchSize: 8, maxSteps: 3 },
+  // 2, 6 and 8 steps: a run that is interrupted after its first task has the longer part before it.
+  training: { batchSize: 8, epochs: [1, 3, 6], maxSteps: 8 },
   evaluation: { maxNewTokens: 4 },
 };
 
