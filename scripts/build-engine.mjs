@@ -74,6 +74,13 @@ function prepare() {
     torch = findLibtorch();
     if (!torch) fail("libtorch was installed but cannot be found; set LIBTORCH to its folder.");
   }
+  const [major, minor] = torch.version.split(".").map(Number);
+  if (major < 1 || (major === 1 && minor < 13)) {
+    fail(
+      `libtorch ${torch.version} (${torch.root}) is too old; the engine needs 1.13 or newer. ` +
+        "Install a newer one with `pip install torch`, or unpack a libtorch and set LIBTORCH to its folder.",
+    );
+  }
   return torch;
 }
 
@@ -122,6 +129,7 @@ async function build() {
     unit.includes("/kernels/")
       ? ["-O3", "-ffast-math", "-fno-finite-math-only", ...common]
       : ["-O2", ...common];
+  // No -fopenmp here: the OpenMP runtime has to be the one that libtorch brings, not a second one.
   const link = [
     `-L${torch.lib}`,
     `-Wl,-rpath,${torch.lib}`,
@@ -166,7 +174,7 @@ async function build() {
   };
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, worker));
   const temporary = join(output, `nlora.${process.pid}.node`);
-  const linked = await run(compiler, ["-shared", "-fopenmp", "-o", temporary, ...built.sort(), ...link]);
+  const linked = await run(compiler, ["-shared", "-o", temporary, ...built.sort(), ...link]);
   if (linked.status !== 0) fail(`linking the engine failed:\n${linked.text.slice(0, 6000)}`);
   renameSync(temporary, addon);
   rmSync(objects, { recursive: true, force: true });

@@ -53,6 +53,13 @@ void by_dtype(const Tensor& t, Body&& body) {
   else body(float{});
 }
 
+inline float as_float(float value) { return value; }
+inline float as_float(uint16_t bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
 inline Tensor as_float(const Tensor& t) { return t.to(at::kFloat).contiguous(); }
 
 // Elements per task of a parallel loop over an elementwise kernel.

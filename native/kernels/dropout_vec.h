@@ -65,11 +65,17 @@ void relu_dropout_backward(float scale, int64_t begin, int64_t end, const T* out
   }
 }
 
-// gelu_tanh(x) = x s(x) with s the logistic function of 2 sqrt(2 / pi) (x + 0.044715 x^3). Returns s.
-NLORA_INLINE Floats gelu_gate(Floats x) {
+// gelu_tanh(x) = x s(x) with s the logistic function of 2 sqrt(2 / pi) (x + 0.044715 x^3). Returns s, and 1 - s without
+// cancellation.
+struct Gate {
+  Floats s, rest;
+};
+
+NLORA_INLINE Gate gelu_gate(Floats x) {
   const Floats u = x * (1.5957691216f + 0.0713548162726f * (x * x));
   const Floats e = exp_negative(-absolute(u));
-  return select(u < 0.0f, e, splat(1.0f)) / (1.0f + e);
+  const Floats larger = 1.0f / (1.0f + e), smaller = e * larger;
+  return {select(u < 0.0f, smaller, larger), select(u < 0.0f, larger, smaller)};
 }
 
 template <typename T>
@@ -78,7 +84,7 @@ void gated_gelu_dropout(const DropoutKey key, int64_t begin, int64_t end, const 
       key, begin, end,
       [=](int64_t i, int64_t n) {
         const Floats x = load(gate + i, n);
-        return x * gelu_gate(x) * load(value + i, n) * key.scale;
+        return x * gelu_gate(x).s * load(value + i, n) * key.scale;
       },
       [=](int64_t i, int64_t n, Floats v) { store(out + i, v, n); });
 }
@@ -90,9 +96,10 @@ void gated_gelu_dropout_backward(const DropoutKey key, int64_t begin, int64_t en
       key, begin, end, [=](int64_t i, int64_t n) { return load(grad + i, n) * key.scale; },
       [=](int64_t i, int64_t n, Floats g) {
         const Floats x = load(gate + i, n);
-        const Floats s = gelu_gate(x);
+        const Gate gate_of_x = gelu_gate(x);
+        const Floats s = gate_of_x.s;
         const Floats slope = 1.5957691216f + 0.2140644488f * (x * x);
-        store(grad_gate + i, g * load(value + i, n) * (s + x * s * (1.0f - s) * slope), n);
+        store(grad_gate + i, g * load(value + i, n) * (s + x * s * gate_of_x.rest * slope), n);
         store(grad_value + i, g * x * s, n);
       });
 }

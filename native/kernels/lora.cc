@@ -1,6 +1,6 @@
 // A frozen linear layer with low-rank additions as one autograd node:
 //   y = x W^T + bias + sum_i scale_i (drop_g(i)(x) A_i^T) B_i^T, added to the columns from offset_i on.
-// The large products are libtorch's; the skinny ones are done row by row in float32, whatever the dtype of x, with the
+// The large products are libtorch's; the skinny ones are done in blocks of rows in float32, whatever the dtype of x, with the
 // dropped input never stored. Kept for the backward pass: x and the [rows, sum of ranks] hidden values.
 #include "dense.h"
 
@@ -27,9 +27,15 @@ struct LoraPlan {
   int64_t inputs = 0, outputs = 0, rank = 0;
 };
 
-// One thread's buffers: an expanded input row, its gradient, a row of the output's gradient, hidden values, hash bytes.
+constexpr int64_t kRowBlock = 8;
+
+// Length of a row of scratch: whole vectors of any instruction set.
+inline int64_t padded_row(int64_t n) { return (n + 15) / 16 * 16; }
+
+// One thread's buffers, kRowBlock rows each: the dropped input, its gradient, the output's gradient, the hidden values and
+// their gradient; and the hash bytes of one row. Zero at first, so that rows and columns past the end are finite.
 struct LoraScratch {
-  float *row, *back, *slice, *hidden;
+  float *rows, *back, *slice, *hidden;
   uint8_t* bytes;
 };
 
@@ -96,19 +102,18 @@ Prepared prepare(const Tensors& a, const Tensors& b, const Settings& s, int64_t 
   return out;
 }
 
-constexpr int64_t kSlack = 128;
-
 struct Buffers {
+  explicit Buffers(const LoraPlan& plan)
+      : floats(kRowBlock * (2 * padded_row(plan.inputs) + padded_row(plan.outputs) + 2 * plan.rank)),
+        bytes(padded_row(plan.inputs) + 4 * 16 + 8) {}
+  LoraScratch scratch(const LoraPlan& plan) {
+    float* rows = floats.data();
+    float* back = rows + kRowBlock * padded_row(plan.inputs);
+    float* slice = back + kRowBlock * padded_row(plan.inputs);
+    return {rows, back, slice, slice + kRowBlock * padded_row(plan.outputs), bytes.data()};
+  }
   std::vector<float> floats;
   std::vector<uint8_t> bytes;
-  explicit Buffers(const LoraPlan& plan)
-      : floats(2 * (plan.inputs + kSlack) + plan.outputs + kSlack + plan.rank + kSlack), bytes(plan.inputs + 2 * kSlack) {}
-  LoraScratch scratch(const LoraPlan& plan) {
-    float* row = floats.data();
-    float* back = row + plan.inputs + kSlack;
-    float* slice = back + plan.inputs + kSlack;
-    return {row, back, slice, slice + plan.outputs + kSlack, bytes.data()};
-  }
 };
 
 Tensors backward(const Tensor& grad, const Tensors& saved, const std::vector<bool>& wanted, const Settings& s) {
@@ -124,7 +129,7 @@ Tensors backward(const Tensor& grad, const Tensors& saved, const std::vector<boo
   Tensor gx;
   if (wanted[0]) gx = dense_backward(gy, weight);
   // Rows are cut into at most 16 parts whatever the thread count, so the sums are always the same.
-  const int64_t step = std::max<int64_t>(32, (rows + 15) / 16), parts = (rows + step - 1) / step;
+  const int64_t step = std::max<int64_t>(16, (rows + 127) / 128 * kRowBlock), parts = (rows + step - 1) / step;
   Tensors ga(n), gbt(n);
   for (size_t k = 0; k < n; k++) {
     const LoraTerm& term = prepared.terms[k];
@@ -195,6 +200,8 @@ Tensor lora_linear(const Tensor& x, const Tensor& weight, const OptionalTensor& 
   TORCH_CHECK(p >= 0 && p < 1, kName, ": p is ", p, ", expected a probability from 0 to below 1");
   TORCH_CHECK(!needs_grad(weight), kName, ": the weight is frozen here; its gradient is not computed");
   TORCH_CHECK(!is_given(bias) || !needs_grad(*bias), kName, ": the bias is frozen here; its gradient is not computed");
+  TORCH_CHECK(!is_given(bias) || (bias->dim() == 1 && bias->size(0) == weight.size(0)), kName, ": bias is ",
+              bias.has_value() ? describe(*bias) : "", ", expected [", weight.size(0), "]");
   Settings s;
   s.offset = offset.vec();
   s.group = group.vec();

@@ -42,9 +42,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, int64_t ignore_
         for (; i < j; i++) {
           if (label[i] == ignore_index) continue;
           total[i] = NLORA_CALL(log_sum_exp, px + i * classes, classes);
-          T value = px[i * classes + label[i]];
-          losses[i] = total[i] - (sizeof(T) == 2 ? static_cast<float>(x.data_ptr<at::BFloat16>()[i * classes + label[i]])
-                                                 : static_cast<float>(value));
+          losses[i] = total[i] - as_float(px[i * classes + label[i]]);
         }
       });
     });

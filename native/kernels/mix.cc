@@ -76,7 +76,7 @@ void check(const char* op, const Tensor& q, const Tensor& k, const Tensor& v, in
               ", expected [batch, length, heads * width] of one dtype");
   TORCH_CHECK(heads >= 1 && q.size(2) % heads == 0, "nlora::", op, ": ", q.size(2), " columns do not divide into ", heads, " heads");
   if (is_given(bias)) {
-    TORCH_CHECK(bias->numel() == heads * q.size(1) * k.size(1) && bias->size(-1) == k.size(1) && bias->size(-2) == q.size(1),
+    TORCH_CHECK(bias->dim() >= 2 && bias->numel() == heads * q.size(1) * k.size(1) && bias->size(-1) == k.size(1) && bias->size(-2) == q.size(1),
                 "nlora::", op, ": bias is ", describe(*bias), ", expected [1, ", heads, ", ", q.size(1), ", ", k.size(1), "]");
     TORCH_CHECK(!needs_grad(*bias), "nlora::", op, ": the bias wants a gradient, which this operator does not compute");
   }

@@ -1,124 +1,149 @@
-// Vector kernels over the elements of W = B A, tile by tile, never stored. No include guard: once per instruction set.
+// Vector kernels on tiles of dW = B A, which is never stored. Tiles are kTileRows rows by kTileColumns columns.
+// No include guard: included once per instruction set.
 namespace nlora {
 namespace NLORA_ISA {
 
-constexpr int64_t kTile = 4 * kLanes;  // columns
+constexpr int64_t kTileVectors = 4;
+constexpr int64_t kTileRows = 4;
+constexpr int64_t kTileColumns = kTileVectors * kLanes;
 
-// w[j] = row of B times columns [c, c + tile) of A; missing columns are zero.
-NLORA_INLINE void product(int64_t d, int64_t r, const float* b, const float* a, int64_t c, Floats* w) {
-  for (int j = 0; j < 4; j++) w[j] = Floats{};
-  if (c + kTile <= d) {
-    for (int64_t k = 0; k < r; k++) {
-      for (int j = 0; j < 4; j++) w[j] += b[k] * load(a + k * d + c + j * kLanes);
-    }
-    return;
+// w = b[0 .. 3] A[:, columns of the tile]; `a` is a padded copy of A with row stride `stride`, `b` has row stride r.
+NLORA_INLINE void tile(const float* b, const float* a, int64_t r, int64_t stride, Floats w[kTileRows][kTileVectors]) {
+  for (int64_t i = 0; i < kTileRows; i++) {
+    for (int64_t v = 0; v < kTileVectors; v++) w[i][v] = Floats{};
   }
   for (int64_t k = 0; k < r; k++) {
-    for (int j = 0; j < 4 && c + j * kLanes < d; j++) w[j] += b[k] * load(a + k * d + c + j * kLanes, d - c - j * kLanes);
+    Floats x[kTileVectors];
+#pragma GCC unroll 4
+    for (int64_t v = 0; v < kTileVectors; v++) x[v] = load(a + k * stride + v * kLanes);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kTileRows; i++) {
+#pragma GCC unroll 4
+      for (int64_t v = 0; v < kTileVectors; v++) w[i][v] += b[i * r + k] * x[v];
+    }
   }
 }
 
-NLORA_INLINE Floats sign_of(Floats v) {
-  return select(v > 0.0f, splat(1.0f), select(v < 0.0f, splat(-1.0f), Floats{}));
+NLORA_INLINE Floats sign(Floats v) {
+  const Floats one = (Floats)(((Words)v & 0x80000000u) | 0x3f800000u);
+  return select(v == 0.0f, Floats{}, one);
 }
 
-// Sum of |W| over rows [begin, end). With `ga` [r, d] (added to) and `gb` [rows, r] (written): its gradient. `scratch` has
-// room for scratch_floats(r). (Standard containers have no place here: their code would be shared between instruction sets.)
-static double l1(int64_t begin, int64_t end, int64_t d, int64_t r, const float* a, const float* b, float* ga, float* gb,
-                 float* scratch) {
+// sum |B A| over `rows` rows (a multiple of kTileRows) and `stride` columns (a multiple of kTileColumns; the padding of A
+// is zero). With gradients: grad_b [rows, r] = sign(B A) A^T is set, grad_a [r, stride] += B^T sign(B A).
+// `lanes` holds rows * r vectors.
+static double delta_l1(int64_t rows, int64_t r, int64_t stride, const float* b, const float* a, float* grad_b, float* grad_a,
+                       float* lanes) {
   double total = 0;
-  float* rows = scratch;                              // [row of the block][k][lane]
-  float* columns = scratch + kRowBlock * r * kLanes;  // [k][4 vectors]
-  for (int64_t block = begin; block < end; block += kRowBlock) {
-    const int64_t count = end - block < kRowBlock ? end - block : kRowBlock;
-    std::memset(rows, 0, sizeof(float) * kRowBlock * r * kLanes);
+  if (grad_b != nullptr) std::memset(lanes, 0, sizeof(Floats) * rows * r);
+  for (int64_t column = 0; column < stride; column += kTileColumns) {
+    const float* tile_a = a + column;
     Floats sums = {};
-    for (int64_t c = 0; c < d; c += kTile) {
-      if (ga != nullptr) std::memset(columns, 0, sizeof(float) * 4 * r * kLanes);
-      for (int64_t i = 0; i < count; i++) {
-        const float* bi = b + (block + i) * r;
-        Floats w[4];
-        product(d, r, bi, a, c, w);
-        sums += (absolute(w[0]) + absolute(w[1])) + (absolute(w[2]) + absolute(w[3]));
-        if (ga == nullptr) continue;
-        for (int j = 0; j < 4; j++) w[j] = sign_of(w[j]);
-        const bool whole = c + kTile <= d;
-        for (int64_t k = 0; k < r; k++) {
-          float* row = rows + (i * r + k) * kLanes;
-          float* column = columns + 4 * k * kLanes;
-          Floats dot = load(row);
-          const float* ak = a + k * d + c;
-          for (int j = 0; j < 4; j++) {
-            if (whole) dot += w[j] * load(ak + j * kLanes);
-            else if (c + j * kLanes < d) dot += w[j] * load(ak + j * kLanes, d - c - j * kLanes);
-            store(column + j * kLanes, load(column + j * kLanes) + bi[k] * w[j]);
-          }
-          store(row, dot);
+    for (int64_t row = 0; row < rows; row += kTileRows) {
+      const float* tile_b = b + row * r;
+      Floats w[kTileRows][kTileVectors];
+      tile(tile_b, tile_a, r, stride, w);
+      for (int64_t i = 0; i < kTileRows; i++) {
+        for (int64_t v = 0; v < kTileVectors; v++) {
+          sums += absolute(w[i][v]);
+          w[i][v] = sign(w[i][v]);
         }
       }
-      if (ga == nullptr) continue;
+      if (grad_b == nullptr) continue;
+      float* tile_g = grad_a + column;
+      float* tile_lanes = lanes + row * r * kLanes;
       for (int64_t k = 0; k < r; k++) {
-        for (int j = 0; j < 4; j++) {
-          const int64_t at = c + j * kLanes;
-          if (at < d) store(ga + k * d + at, load(ga + k * d + at, d - at) + load(columns + (4 * k + j) * kLanes), d - at);
+        Floats x[kTileVectors], g[kTileVectors];
+#pragma GCC unroll 4
+        for (int64_t v = 0; v < kTileVectors; v++) {
+          x[v] = load(tile_a + k * stride + v * kLanes);
+          g[v] = load(tile_g + k * stride + v * kLanes);
+        }
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < kTileRows; i++) {
+          Floats dot = load(tile_lanes + (i * r + k) * kLanes);
+#pragma GCC unroll 4
+          for (int64_t v = 0; v < kTileVectors; v++) {
+            g[v] += tile_b[i * r + k] * w[i][v];
+            dot += w[i][v] * x[v];
+          }
+          store(tile_lanes + (i * r + k) * kLanes, dot);
+        }
+#pragma GCC unroll 4
+        for (int64_t v = 0; v < kTileVectors; v++) store(tile_g + k * stride + v * kLanes, g[v]);
+      }
+    }
+    total += sum(sums);
+  }
+  if (grad_b != nullptr) {
+    for (int64_t i = 0; i < rows * r; i++) grad_b[i] = sum(load(lanes + i * kLanes));
+  }
+  return total;
+}
+
+// Adds to counts[t] how many of |B A| exceed thresholds[t] in the first real_rows rows and `columns` columns, and returns
+// the sum of |B A|. `rows` and `stride` are the padded sizes.
+static double delta_stats(int64_t rows, int64_t real_rows, int64_t columns, int64_t r, int64_t stride, const float* b,
+                          const float* a, int64_t n, const float* thresholds, int64_t* counts) {
+  double total = 0;
+  for (int64_t column = 0; column < stride; column += kTileColumns) {
+    Floats sums = {};
+    for (int64_t row = 0; row < rows; row += kTileRows) {
+      Floats w[kTileRows][kTileVectors];
+      tile(b + row * r, a + column, r, stride, w);
+      for (int64_t i = 0; i < kTileRows && row + i < real_rows; i++) {
+        for (int64_t v = 0; v < kTileVectors; v++) {
+          w[i][v] = absolute(w[i][v]);
+          sums += w[i][v];
+          const int64_t inside = columns - column - v * kLanes;
+          for (int64_t lane = inside < 0 ? 0 : inside; lane < kLanes; lane++) w[i][v][lane] = -INFINITY;  // never counted
+        }
+      }
+      for (int64_t t = 0; t < n; t++) {
+        Ints count = {};
+        for (int64_t i = 0; i < kTileRows && row + i < real_rows; i++) {
+          for (int64_t v = 0; v < kTileVectors; v++) count -= w[i][v] > thresholds[t];
+        }
+        int64_t sum_of_lanes = 0;
+        for (int64_t lane = 0; lane < kLanes; lane++) sum_of_lanes += count[lane];
+        counts[t] += sum_of_lanes;
+      }
+    }
+    total += sum(sums);
+  }
+  return total;
+}
+
+// One bit per element of `rows` x `columns` where |B A| > threshold; 64 columns to a word, rows of `words` words.
+static void delta_bits(int64_t rows, int64_t columns, int64_t r, int64_t stride, const float* b, const float* a,
+                       float threshold, int64_t words, uint64_t* bits) {
+  for (int64_t column = 0; column < stride; column += kTileColumns) {
+    for (int64_t row = 0; row < rows; row += kTileRows) {
+      Floats w[kTileRows][kTileVectors];
+      tile(b + row * r, a + column, r, stride, w);
+      for (int64_t i = 0; i < kTileRows; i++) {
+        for (int64_t v = 0; v < kTileVectors; v++) {
+          const int64_t first = column + v * kLanes;
+          if (first >= columns) break;
+          uint64_t mask = 0;
+#if NLORA_LANES == 16
+          mask = _mm512_cmp_ps_mask((__m512)absolute(w[i][v]), _mm512_set1_ps(threshold), _CMP_GT_OQ);
+#else
+          const Ints above = absolute(w[i][v]) > threshold;
+          for (int64_t lane = 0; lane < kLanes; lane++) mask |= (uint64_t)(above[lane] & 1) << lane;
+#endif
+          if (columns - first < kLanes) mask &= (1ull << (columns - first)) - 1;
+          bits[(row + i) * words + first / 64] |= mask << (first % 64);
         }
       }
     }
-    total += sum(sums);
-    if (gb == nullptr) continue;
-    for (int64_t i = 0; i < count; i++) {
-      for (int64_t k = 0; k < r; k++) gb[(block + i) * r + k] = sum(load(rows + (i * r + k) * kLanes));
-    }
   }
-  return total;
 }
 
-NLORA_INLINE uint64_t above(const Floats* w, float threshold) {
-  uint64_t bits = 0;
-  for (int j = 0; j < 4; j++) {
-    const Ints flags = absolute(w[j]) > threshold;
-#if NLORA_LANES == 16
-    bits |= (uint64_t)_mm512_movepi32_mask((__m512i)flags) << (16 * j);
-#else
-    for (int i = 0; i < NLORA_LANES; i++) bits |= (uint64_t)(flags[i] & 1) << (j * NLORA_LANES + i);
-#endif
-  }
-  return bits;
-}
-
-// Columns beyond d are zero, which no threshold of zero or more counts.
-static double stats(int64_t begin, int64_t end, int64_t d, int64_t r, const float* a, const float* b,
-                    const float* thresholds, int64_t n, int64_t* counts) {
-  double total = 0;
-  for (int64_t i = begin; i < end; i++) {
-    Floats sums = {};
-    for (int64_t c = 0; c < d; c += kTile) {
-      Floats w[4];
-      product(d, r, b + i * r, a, c, w);
-      sums += (absolute(w[0]) + absolute(w[1])) + (absolute(w[2]) + absolute(w[3]));
-      for (int64_t t = 0; t < n; t++) counts[t] += __builtin_popcountll(above(w, thresholds[t]));
-    }
-    total += sum(sums);
-  }
-  return total;
-}
-
-// `bits` has room for n words.
-static void collisions(int64_t begin, int64_t end, int64_t d, const Factors* updates, int64_t n, uint64_t* bits,
-                       int64_t* counts) {
-  for (int64_t i = begin; i < end; i++) {
-    for (int64_t c = 0; c < d; c += kTile) {
-      for (int64_t t = 0; t < n; t++) {
-        Floats w[4];
-        product(d, updates[t].rank, updates[t].b + i * updates[t].rank, updates[t].a, c, w);
-        bits[t] = above(w, updates[t].threshold);
-      }
-      for (int64_t s = 0; s < n; s++) {
-        if (bits[s] == 0) continue;
-        for (int64_t t = s; t < n; t++) counts[s * n + t] += __builtin_popcountll(bits[s] & bits[t]);
-      }
-    }
-  }
+static int64_t common_bits(int64_t n, const uint64_t* x, const uint64_t* y) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) count += __builtin_popcountll(x[i] & y[i]);
+  return count;
 }
 
 }  // namespace NLORA_ISA
