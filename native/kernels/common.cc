@@ -81,7 +81,10 @@ TORCH_LIBRARY(nlora, m) {
   m.def("relu_dropout(Tensor x, float p, int seed) -> Tensor");
   m.def("gated_gelu_dropout(Tensor gate, Tensor value, float p, int seed) -> Tensor");
   m.def("rms_norm(Tensor x, Tensor weight, float eps) -> Tensor");
-  m.def("attention_probs(Tensor scores, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor");
+  m.def("self_attention(Tensor qkv, int heads, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor");
+  m.def(
+      "cross_attention(Tensor query, Tensor key, Tensor value, int heads, Tensor? bias, Tensor? mask, float p, int seed) "
+      "-> Tensor");
   m.def(
       "lora_linear(Tensor x, Tensor weight, Tensor? bias, Tensor[] a, Tensor[] b, int[] offset, float[] scale, "
       "int[] group, float p, int seed) -> Tensor");

@@ -31,21 +31,6 @@ describe("refuses what does not fit, naming the operator and the shapes:", () =>
       () => fused.gatedGeluDropout(t(2), t(3), 0, 1),
     ],
     [
-      "attentionProbs of three dimensions",
-      /attention_probs.*\[2, 3, 4\]/,
-      () => fused.attentionProbs(t(2, 3, 4), null, null, 0, 1),
-    ],
-    [
-      "attentionProbs, bias of another shape",
-      /attention_probs.*bias/,
-      () => fused.attentionProbs(t(1, 2, 3, 4), t(1, 2, 3, 5), null, 0, 1),
-    ],
-    [
-      "attentionProbs, mask of another shape",
-      /attention_probs.*mask/,
-      () => fused.attentionProbs(t(1, 2, 3, 4), null, t(4), 0, 1),
-    ],
-    [
       "selfAttention, columns that three do not divide",
       /self_attention/,
       () => fused.selfAttention(t(2, 3, 8), 2, null, null, 0, 1),
@@ -150,7 +135,7 @@ describe("refuses what does not fit, naming the operator and the shapes:", () =>
     tidy(() => {
       expect(fused.rmsNorm(t(0, 5), t(5), 1e-6).shape).toEqual([0, 5]);
       expect(fused.dropout(t(0), 0.1, 1).shape).toEqual([0]);
-      expect(fused.attentionProbs(t(0, 2, 3, 4), null, null, 0.1, 1).shape).toEqual([0, 2, 3, 4]);
+      expect(fused.selfAttention(t(0, 2, 12), 2, null, null, 0.1, 1).shape).toEqual([0, 2, 4]);
       expect(linear(t(0, 4), t(1, 4), t(6, 1)).shape).toEqual([0, 6]);
       expect(fused.crossEntropy(t(0, 5), whole(0), -100).item()).toBeNaN();
       expect(fused.gradNorm([]).item()).toBe(0);

@@ -13,7 +13,6 @@ import { tensor } from "../tensor/create.js";
 import * as fused from "../tensor/functions.gen.js";
 import { getThreads, setThreads } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
-import type { Tensor } from "../tensor/tensor.js";
 import * as kernels from "./kernels.js";
 import { keepProbability } from "./low-rank.js";
 
@@ -46,35 +45,6 @@ describe("equals its plain formulation:", () => {
     check({
       inputs: { gate: trained(9, 67), value: trained(9, 67) },
       run: ({ gate, value }) => kernels.gatedGeluDropout(gate!, value!, p, 14),
-    });
-  });
-
-  const batchMask = [1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0];
-  const queryMask = Array.from({ length: 2 * 5 * 7 }, (_, i) =>
-    Math.floor(i / 7) % 3 === 1 ? 0 : i % 4 === 0 ? 0 : 1,
-  );
-  const masks: Record<string, (() => Tensor) | null> = {
-    "no mask": null,
-    "a mask of keys, none of them open in one row of the batch": () => tensor(batchMask, [2, 7], "bool"),
-    "a mask of queries and keys, whole queries closed": () => tensor(queryMask, [2, 5, 7], "bool"),
-  };
-  const attention = Object.entries(masks).flatMap(([name, mask]) =>
-    [0, 0.1].flatMap((p) => [true, false].map((biased) => ({ name, mask, p, biased }))),
-  );
-  it.each(attention)("attentionProbs with $name, p = $p, bias: $biased", ({ mask, p, biased }) => {
-    check({
-      inputs: { scores: trained(2, 3, 5, 7), bias: frozen(1, 3, 5, 7) },
-      run: ({ scores, bias }) =>
-        kernels.attentionProbs(scores!, biased ? bias! : null, mask?.() ?? null, p, 15),
-      sums: "gradients",
-    });
-  });
-
-  it("attentionProbs over more keys than a vector holds", () => {
-    check({
-      inputs: { scores: trained(1, 2, 3, 131), bias: frozen(1, 2, 3, 131) },
-      run: ({ scores, bias }) => kernels.attentionProbs(scores!, bias!, null, 0.1, 16),
-      sums: "gradients",
     });
   });
 
@@ -289,10 +259,6 @@ describe("on two threads", () => {
     rmsNorm: {
       inputs: { x: trained(300, 301), weight: trained(301) },
       run: ({ x, weight }) => kernels.rmsNorm(x!, weight!, 1e-6),
-    },
-    attentionProbs: {
-      inputs: { scores: trained(4, 4, 64, 65) },
-      run: ({ scores }) => kernels.attentionProbs(scores!, null, null, 0.1, 32),
     },
     selfAttention: {
       inputs: { qkv: trained(3, 65, 3 * 4 * 16) },

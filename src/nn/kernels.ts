@@ -54,21 +54,6 @@ export function reluDropout(x: Tensor, p: number, seed: number): Tensor {
 export const gatedGeluDropout = (gate: Tensor, value: Tensor, p: number, seed: number): Tensor =>
   enabled ? fused.gatedGeluDropout(gate, value, p, seed) : plain.gatedGeluDropout(gate, value, p, seed);
 
-/**
- * dropout(softmax(scores + bias)) over the keys the mask allows. Scores [batch, heads, query, key]; bias [1, heads,
- * query, key] or null; mask [batch, key] or [batch, query, key] bool or null.
- */
-export function attentionProbs(
-  scores: Tensor,
-  bias: Tensor | null,
-  mask: Tensor | null,
-  p: number,
-  seed: number,
-): Tensor {
-  const formulation = enabled && !(bias && isTrained(bias)) ? fused : plain;
-  return formulation.attentionProbs(scores, bias, mask, p, seed);
-}
-
 /** Attention from projections to mixed values, [batch, queries, heads * width]. */
 export function attention(inputs: AttentionInputs): Tensor {
   const { query, key, value, heads, bias, mask, p, seed } = inputs;

@@ -41,33 +41,21 @@ export const gatedGeluDropout = (gate: Tensor, value: Tensor, p: number, seed: n
     seed,
   ).toDtype(gate.dtype);
 
-/** dropout(softmax(scores + bias)) over the keys that may be attended to; scores [batch, heads, query, key]. */
-export function attentionProbs(
-  scores: Tensor,
-  bias: Tensor | null,
-  mask: Tensor | null,
-  p: number,
-  seed: number,
-): Tensor {
-  let wide = scores.toDtype("float32");
-  if (bias) wide = wide.add(bias.toDtype("float32"));
-  if (mask) {
-    const keys = mask.shape.length === 2 ? mask.unsqueeze(1).unsqueeze(1) : mask.unsqueeze(1);
-    wide = wide.maskedFill(keys.logicalNot(), Number.NEGATIVE_INFINITY);
-  }
-  const probabilities = wide.softmax(-1);
-  // A row without any key would be a row of NaN; it attends to nothing.
-  const safe = mask ? probabilities.maskedFill(probabilities.isnan(), 0) : probabilities;
-  return dropout(safe, p, seed).toDtype(scores.dtype);
-}
-
 const splitHeads = (x: Tensor, heads: number): Tensor =>
   x.reshape([x.dim(0), x.dim(1), heads, x.dim(2) / heads]).transpose(1, 2);
 
-/** dropout(softmax(q k^T + bias)) v head by head; query, key and value [batch, length, heads * width]. */
+/** dropout(softmax(q k^T + bias)) v head by head, over the keys that may be attended to; softmax in float32. */
 export function attention({ query, key, value, heads, bias, mask, p, seed }: AttentionInputs): Tensor {
-  const scores = splitHeads(query, heads).matmul(splitHeads(key, heads).transpose(2, 3));
-  const mixed = attentionProbs(scores, bias, mask, p, seed).matmul(splitHeads(value, heads));
+  let scores = splitHeads(query, heads).matmul(splitHeads(key, heads).transpose(2, 3)).toDtype("float32");
+  if (bias) scores = scores.add(bias.toDtype("float32"));
+  if (mask) {
+    const blocked = mask.unsqueeze(1).unsqueeze(1).logicalNot();
+    scores = scores.maskedFill(blocked, Number.NEGATIVE_INFINITY);
+  }
+  const probabilities = scores.softmax(-1);
+  // A row without any key would be a row of NaN; it attends to nothing.
+  const safe = mask ? probabilities.maskedFill(probabilities.isnan(), 0) : probabilities;
+  const mixed = dropout(safe, p, seed).toDtype(query.dtype).matmul(splitHeads(value, heads));
   return mixed.transpose(1, 2).reshape(query.shape);
 }
 

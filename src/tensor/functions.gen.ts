@@ -90,11 +90,6 @@ export function adamw_(params: readonly Tensor[], grads: readonly Tensor[], expA
   call(operatorId("nlora::adamw_"), handles(params), handles(grads), handles(expAvg), handles(expAvgSq), lr, beta1, beta2, eps, weightDecay, step, gradScale);
 }
 
-/** nlora::attention_probs(Tensor scores, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor */
-export function attentionProbs(scores: Tensor, bias: Tensor | null, mask: Tensor | null, p: number, seed: number): Tensor {
-  return wrap.one(call(operatorId("nlora::attention_probs"), scores.handle, bias?.handle ?? null, mask?.handle ?? null, p, seed));
-}
-
 /** nlora::collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> Tensor */
 export function collisionCounts(a: readonly Tensor[], b: readonly Tensor[], thresholds: readonly number[]): Tensor {
   return wrap.one(call(operatorId("nlora::collision_counts"), handles(a), handles(b), thresholds));
