@@ -28,9 +28,9 @@ for (const value of [0, 25, 50, 75, 100]) {
   parts.push(`<path d="M${left} ${y(value)}H${width - right}" stroke="#ddd"/>`);
   parts.push(`<text x="${left - 8}" y="${y(value) + 4}" text-anchor="end">${value}</text>`);
 }
-tasks.forEach((name, j) =>
-  parts.push(`<text x="${x(j)}" y="${height - bottom + 20}" text-anchor="middle">after ${name}</text>`),
-);
+for (const [j, name] of tasks.entries()) {
+  parts.push(`<text x="${x(j)}" y="${height - bottom + 20}" text-anchor="middle">after ${name}</text>`);
+}
 records.forEach((record, i) => {
   const style = styles[i % styles.length];
   const points = record.accuracy[row]
