@@ -12,7 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError } from "../errors.js";
+import { CheckpointError, type ErrorDetails, type NloraError } from "../errors.js";
 
 /** Opens a regular file for reading, passes its descriptor and size, and closes it. */
 export function withFile<T>(path: string, use: (file: number, size: number) => T): T {
@@ -55,8 +55,15 @@ let counter = 0;
 export const temporaryName = (path: string): string =>
   join(dirname(path), `.${basename(path)}.${process.pid}-${counter++}.tmp`);
 
-/** Writes `chunks` to a temporary name, syncs and renames; after a failure nothing is left. Makes the folder. */
-export function writeFileAtomic(path: string, chunks: Iterable<Uint8Array | string>): void {
+/**
+ * Writes `chunks` to a temporary name, syncs and renames; after a failure nothing is left. Makes the folder. `kind` is
+ * the error that the caller's readers expect.
+ */
+export function writeFileAtomic(
+  path: string,
+  chunks: Iterable<Uint8Array | string>,
+  kind: FileErrorKind = CheckpointError,
+): void {
   const temporary = temporaryName(path);
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -71,7 +78,7 @@ export function writeFileAtomic(path: string, chunks: Iterable<Uint8Array | stri
     syncFolder(dirname(path));
   } catch (error) {
     discard(temporary);
-    throw fileError(error, `cannot write ${path}`);
+    throw fileError(error, `cannot write ${path}`, kind);
   }
 }
 
@@ -84,10 +91,12 @@ export function discard(path: string): void {
   }
 }
 
-/** An error of the file system as a `CheckpointError`; any other error as it is. */
-export function fileError(error: unknown, what: string): unknown {
+type FileErrorKind = new (message: string, details: ErrorDetails) => NloraError;
+
+/** An error of the file system as one of this project's; any other error as it is. */
+export function fileError(error: unknown, what: string, kind: FileErrorKind = CheckpointError): unknown {
   if ((error as NodeJS.ErrnoException).syscall === undefined) return error;
-  return new CheckpointError(`${what}: ${(error as Error).message}`, { cause: error });
+  return new kind(`${what}: ${(error as Error).message}`, { cause: error });
 }
 
 /** Makes renames in a folder durable. */
@@ -100,6 +109,7 @@ export function syncFolder(folder: string): void {
   }
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
+/** Writes all bytes; one call of `writeSync` may write less. */
+export function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 }

@@ -13,8 +13,6 @@ export interface GreedySteps {
   readonly device: Device;
   /** Tensors with one row per sequence that every step reads (mask, encoder keys and values). */
   readonly fixed: readonly Tensor[];
-  /** How many cache tensors a step returns. */
-  readonly caches: number;
   /**
    * One step: ids [rows, 1] at a position (0 for the start token), the fixed tensors, and the caches of the step
    * before (none at the first). Returns logits [rows, vocabulary] and the grown caches, one row per sequence each.

@@ -335,7 +335,7 @@ export class T5 implements LanguageModel {
 
   generate(batch: Pick<Batch, "inputIds" | "attentionMask">, { maxNewTokens }: GenerateOptions): number[][] {
     return inference(() => {
-      const { decoderLayers, startId, eosId } = this.config;
+      const { startId, eosId } = this.config;
       const encoded = this.encode(batch.inputIds, batch.attentionMask, EVALUATION);
       const crossed = this.#crossProjections.forward(encoded, EVALUATION);
       return greedy({
@@ -345,7 +345,6 @@ export class T5 implements LanguageModel {
         maxNewTokens,
         device: this.device,
         fixed: [batch.attentionMask, ...crossed],
-        caches: 2 * decoderLayers,
         step: (ids, position, [mask, ...cross], caches) => {
           const bias = this.#decoderBias.row(position);
           let x = embedding(this.#embedding, ids);

@@ -1,8 +1,8 @@
 /** The journal of a run: every event as one line of JSON in events.jsonl, appended whole, never rewritten. */
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { RunError } from "../errors.js";
+import { writeAll } from "../io/files.js";
 import type { RunEvent } from "../learn/events.js";
-import { writeWhole } from "./atomic.js";
 
 /** Events after which losing power must not lose the journal; every event survives the end of the process. */
 const MILESTONES: ReadonlySet<RunEvent["type"]> = new Set([
@@ -31,7 +31,7 @@ export class Journal {
 
   append(event: RunEvent): void {
     try {
-      writeWhole(this.#file, `${JSON.stringify(event)}\n`);
+      writeAll(this.#file, Buffer.from(`${JSON.stringify(event)}\n`));
       if (MILESTONES.has(event.type)) fsyncSync(this.#file);
     } catch (error) {
       throw new RunError(`cannot write to the journal ${this.path}: ${(error as Error).message}`, {

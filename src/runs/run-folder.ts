@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs
 import { join, resolve } from "node:path";
 import { RunError } from "../errors.js";
 import { type Config, firstDifference, loadConfig, taskNames, writeConfig } from "../experiment/config.js";
-import { temporaryName, writeFileAtomic } from "./atomic.js";
+import { temporaryName, writeFileAtomic } from "../io/files.js";
 import { detailsOf, foldRecord, nextTask, type RecordDetails } from "./fold-record.js";
 import { readJournal } from "./journal.js";
 import type { RunRecord } from "./record.js";
@@ -37,7 +37,7 @@ export class RunFolder {
           : `continue it with --resume ${path}, or choose another folder`,
       });
     }
-    writeFileAtomic(folder.configFile, writeConfig(config));
+    writeFileAtomic(folder.configFile, [writeConfig(config)], RunError);
     return folder;
   }
 
@@ -100,7 +100,7 @@ export class RunFolder {
   savePredictions(afterIndex: number, task: string, predictions: readonly object[]): void {
     mkdirSync(join(this.path, "predictions"), { recursive: true });
     const text = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join("");
-    writeFileAtomic(this.predictionsFile(afterIndex, task), text);
+    writeFileAtomic(this.predictionsFile(afterIndex, task), [text], RunError);
   }
 
   /** The configuration of the run. Throws a RunError if there is no run. */
@@ -123,7 +123,7 @@ export class RunFolder {
   }
 
   writeRecord(record: RunRecord): void {
-    writeFileAtomic(this.recordFile, `${JSON.stringify(record, null, 2)}\n`);
+    writeFileAtomic(this.recordFile, [`${JSON.stringify(record, null, 2)}\n`], RunError);
   }
 
   /** Brings record.json up to date with the journal; details not given stay as they were. Null if no run has started. */

@@ -3,20 +3,15 @@ import { guarded } from "./native.js";
 import { tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
-function withGradMode<T>(flag: boolean, action: () => T): T {
-  const before = guarded((engine) => engine.setGradMode(flag));
+/** Runs `action` without recording a graph. */
+export function noGrad<T>(action: () => T): T {
+  const before = guarded((engine) => engine.setGradMode(false));
   try {
     return action();
   } finally {
     guarded((engine) => engine.setGradMode(before));
   }
 }
-
-/** Runs `action` without recording a graph. */
-export const noGrad = <T>(action: () => T): T => withGradMode(false, action);
-
-/** Runs `action` with a graph, also inside `noGrad`. */
-export const withGrad = <T>(action: () => T): T => withGradMode(true, action);
 
 /** `noGrad` and `tidy` in one. */
 export const inference = <T>(action: () => T extends PromiseLike<unknown> ? never : T): T =>
