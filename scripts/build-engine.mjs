@@ -146,7 +146,15 @@ async function build() {
     for (const file of [...units, ...sources(native, ".h")])
       hash.update(relative(root, file)).update(readFileSync(file));
     hash.update(
-      JSON.stringify([torch, compilerVersion, flagsOf("/kernels/"), flagsOf(""), link, process.arch]),
+      // Where the checkout lies makes no difference to what is built.
+      JSON.stringify([
+        torch,
+        compilerVersion,
+        flagsOf("/kernels/"),
+        flagsOf(""),
+        link,
+        process.arch,
+      ]).replaceAll(root, "."),
     );
     return hash.digest("hex");
   };
