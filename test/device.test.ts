@@ -37,14 +37,16 @@ const cudaDevices = guarded((engine) => engine.systemInfo().cudaDevices);
 
 it.skipIf(cudaDevices > 0)(
   "refuses device: cuda without a CUDA device, before anything is read or written",
-  () => {
+  async () => {
     const folder = mkdtempSync(join(tmpdir(), "nlora-device-"));
     try {
       const config = resolveConfig({ device: "cuda", model: "no-such-model" });
       const run = runExperiment(config, new RunFolder(folder), { resume: false, shouldStop: () => false });
-      expect(() => run.next()).toThrowError(ConfigError);
+      await expect(run.next()).rejects.toThrowError(ConfigError);
       const again = runExperiment(config, new RunFolder(folder), { resume: false, shouldStop: () => false });
-      expect(() => again.next()).toThrowError(/^device: expected cpu, found cuda; .* sees no CUDA device$/);
+      await expect(again.next()).rejects.toThrowError(
+        /^device: expected cpu, found cuda; .* sees no CUDA device$/,
+      );
       expect(readdirSync(folder)).toEqual([]);
     } finally {
       rmSync(folder, { recursive: true });

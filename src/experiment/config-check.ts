@@ -5,7 +5,7 @@ import type { Problem } from "./config-issues.js";
 import type { Config } from "./schema.js";
 
 /** The names of the tasks in the order of training, known before any data is read. */
-export function taskNames(config: Config): string[] {
+export function taskNames(config: Pick<Config, "data">): string[] {
   const { data } = config;
   switch (data.kind) {
     case "benchmark":

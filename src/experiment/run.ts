@@ -1,12 +1,9 @@
 /** One run, from its configuration to its record: puts model, data and method together and lets them learn. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { moveDelta } from "../adapters/lora.js";
 import { encodeExample } from "../data/encode.js";
 import { lengthReport } from "../data/lengths.js";
-import { type LoadedStream, loadBenchmark, loadJsonl } from "../data/load.js";
-import { syntheticStream } from "../data/synthetic.js";
 import type { Task } from "../data/task.js";
 import { CheckpointError, ConfigError, RunError } from "../errors.js";
 import { readPeft, writePeft } from "../io/peft.js";
@@ -28,21 +25,10 @@ import type { RunFolder } from "../runs/run-folder.js";
 import type { Device } from "../tensor/dtype.js";
 import { defaultDtype, engineReport } from "../tensor/engine-report.js";
 import { setThreads } from "../tensor/grad.js";
-import { guarded, packageRoot } from "../tensor/native.js";
+import { guarded } from "../tensor/native.js";
 import { tidy } from "../tensor/scope.js";
-import { type Config, taskNames } from "./config.js";
-
-/** The folder of the bundled base model. */
-export const builtinModel = (): string => join(packageRoot, "assets", "t5-mini");
-
-/** Folder of the model that a configuration names. Throws a CheckpointError when there is none. */
-export function modelFolder({ model }: Pick<Config, "model">): string {
-  if (model === "builtin") return builtinModel();
-  if (existsSync(model)) return model;
-  throw new CheckpointError(`model folder ${model} does not exist`, {
-    hint: "model takes the folder of a Hugging Face checkpoint on this machine, or builtin; nothing is downloaded",
-  });
-}
+import type { Config } from "./config.js";
+import { prepare } from "./prepare.js";
 
 /** Throws a ConfigError unless the engine can compute on the device. */
 export function checkDevice(device: Config["device"]): void {
@@ -55,38 +41,6 @@ export function checkDevice(device: Config["device"]): void {
       hint: "set device: cpu, or build the engine against a libtorch with CUDA (set LIBTORCH); nlora doctor shows what it sees",
     },
   );
-}
-
-/** Reads or makes the stream that the configuration describes. */
-export function loadStream(config: Config): LoadedStream {
-  const { data, seed } = config;
-  if (data.kind === "synthetic") {
-    return {
-      stream: syntheticStream({ seed, trainRows: data.trainRows, testRows: data.testRows }),
-      notes: [],
-    };
-  }
-  const selection = {
-    seed,
-    ...(data.trainRows === null ? {} : { trainRows: data.trainRows }),
-    ...(data.testRows === null ? {} : { testRows: data.testRows }),
-    ...(data.holdOut === null ? {} : { holdOut: data.holdOut }),
-  };
-  if (data.kind === "jsonl") {
-    const sources = data.tasks.map(({ name, train, test, labels }) => ({
-      name,
-      train,
-      ...(test === null ? {} : { test }),
-      ...(labels === null ? {} : { labels }),
-    }));
-    return loadJsonl(sources, selection);
-  }
-  if (data.root === null) {
-    throw new ConfigError("data.root: expected the folder of the benchmark data, found nothing", {
-      hint: "pass --data DIR, or set data.root",
-    });
-  }
-  return loadBenchmark(data.root, taskNames(config), { ...selection, identity: data.promptIdentity });
 }
 
 function encodeTask(task: Task, tokenizer: Tokenizer, config: Config): EncodedTask {
@@ -125,19 +79,18 @@ function finishedAdapters(
 
 /**
  * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes
- * adapters, predictions and record.json into the folder.
+ * adapters, predictions and record.json into the folder. All waiting is done by `prepare`, before the first tensor.
  */
-export function* runExperiment(
+export async function* runExperiment(
   config: Config,
   folder: RunFolder,
   { resume }: RunOptions,
-): Generator<RunEvent, RunRecord> {
+): AsyncGenerator<RunEvent, RunRecord> {
   if (config.threads !== null) setThreads(config.threads);
   const { device } = config;
   checkDevice(device);
   const dtype = config.dtype === "auto" ? defaultDtype(device) : config.dtype;
-  const { stream, notes } = loadStream(config);
-  const path = modelFolder(config);
+  const { modelFolder: path, stream, notes } = await prepare(config);
   const tokenizer = Tokenizer.fromFolder(path);
   const model = loadModel(path, dtype, device);
   if (tokenizer.vocabSize > model.vocabularySize) {

@@ -12,7 +12,7 @@ export interface RunOptions {
 }
 
 /**
- * Trains and evaluates: yields events from "run-start" to "run-end", saves adapters and predictions in the folder, returns
+ * Trains and evaluates, after waiting for what has to be fetched: yields events from "run-start" to "run-end", saves adapters and predictions in the folder, returns
  * the record. A task's "task-end" comes when its adapter is saved and the evaluations after it are done. The caller
  * writes journal and record.json; it may stop between two events by `return()`.
  */
@@ -20,7 +20,7 @@ export type RunExperiment = (
   config: Config,
   folder: RunFolder,
   options: RunOptions,
-) => Generator<RunEvent, RunRecord>;
+) => AsyncGenerator<RunEvent, RunRecord>;
 
 /** An error on its way to another process. */
 export interface ReportedError {

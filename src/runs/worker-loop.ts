@@ -78,7 +78,7 @@ async function consume(
   let status: "done" | "interrupted" | null = null;
   try {
     for (;;) {
-      const next = run.next();
+      const next = await run.next();
       if (next.done) {
         folder.writeRecord(next.value);
         return status ?? endedAs(next.value);
@@ -89,7 +89,7 @@ async function consume(
       if (status === null && shouldStop()) break;
     }
   } finally {
-    run.return(undefined as never);
+    await run.return(undefined as never);
   }
   say({ type: "run-end", time: new Date().toISOString(), status: "interrupted" });
   return "interrupted";

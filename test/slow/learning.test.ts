@@ -8,7 +8,7 @@ import { runExperiment } from "../../src/experiment/run.js";
 import type { RunRecord } from "../../src/runs/record.js";
 import { RunFolder } from "../../src/runs/run-folder.js";
 
-function train(method: object): RunRecord {
+async function train(method: object): Promise<RunRecord> {
   const config = resolveConfig({
     data: { kind: "synthetic", trainRows: 640, testRows: 60 },
     method,
@@ -21,16 +21,16 @@ function train(method: object): RunRecord {
     resume: false,
     shouldStop: () => false,
   });
-  let next = run.next();
-  while (!next.done) next = run.next();
+  let next = await run.next();
+  while (!next.done) next = await run.next();
   rmSync(path, { recursive: true });
   return next.value;
 }
 
-it("N-LoRA learns the tasks, forgets less than SeqLoRA and collides far less than IncLoRA", () => {
-  const sparse = train({ name: "n-lora", lambda: 0.02 });
-  const incremental = train({ name: "inc-lora" });
-  const sequential = train({ name: "seq-lora" });
+it("N-LoRA learns the tasks, forgets less than SeqLoRA and collides far less than IncLoRA", async () => {
+  const sparse = await train({ name: "n-lora", lambda: 0.02 });
+  const incremental = await train({ name: "inc-lora" });
+  const sequential = await train({ name: "seq-lora" });
   expect(sparse.ownTaskAccuracy).toBeGreaterThan(60);
   expect(sparse.averageAccuracy).toBeGreaterThan(sequential.averageAccuracy! + 10);
   expect(sparse.forgettingRate).toBeLessThan(sequential.forgettingRate!);
