@@ -28,7 +28,7 @@ function record(method: string, accuracies: [number, number, number][], acr: num
       orthogonalOverlap: { squared: 12.3456, abs: 1234.5 },
       awom: { spectral: 0.000012, frobenius: 0 },
       gsr: { mean: 0.7654, pooled: null },
-      acr: { abs: acr, relRms: 0.5 },
+      acr: { abs: acr, relRms: 0.5, exact: 1 },
     },
   })!;
 }

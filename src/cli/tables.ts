@@ -54,6 +54,7 @@ const METRIC_ROWS: readonly Row[] = [
   ["GSR (pooled)", (record) => significant(record.gsr.pooled)],
   ["ACR (|dW| > 1e-3)", (record) => significant(record.acr.abs)],
   ["ACR (|dW| > 0.4 rms)", (record) => significant(record.acr.relRms)],
+  ["ACR (dW not 0)", (record) => significant(record.acr.exact)],
   ["||dW||_F (mean over tasks)", (record) => significant(mean(record.deltaNorms))],
   ["training time", (record) => duration(record.timings.trainSeconds)],
   ["evaluation time", (record) => duration(record.timings.evaluationSeconds)],

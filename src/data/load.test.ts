@@ -37,6 +37,35 @@ describe("the benchmark layout", () => {
     expect(notes).toEqual([]);
   });
 
+  test("with a shuffled identity every row names a dataset of the stream, and nothing else changes", () => {
+    const rows = array(...Array.from({ length: 60 }, (_, k) => row("A", `row ${k}`)));
+    const labels = '["A", "B"]';
+    const folders = ["COPA/COPA", "NLI/RTE", "WiC/WiC"].flatMap((name) => [
+      [`${name}/train.json`, rows],
+      [`${name}/test.json`, rows],
+      [`${name}/labels.json`, labels],
+    ]);
+    const base = root(Object.fromEntries(folders) as Record<string, string>);
+    const load = (identity: "none" | "shuffled", seed = 1) =>
+      loadBenchmark(base, ["COPA", "RTE", "WiC"], { seed, identity }).stream.tasks;
+    const plain = load("none");
+    const shuffled = load("shuffled");
+    for (const [t, task] of shuffled.entries()) {
+      for (const split of ["train", "test"] as const) {
+        const heads = task[split].map((example, k) => {
+          const [family, dataset, ...rest] = example.input.split("\n");
+          expect(rest.join("\n")).toBe(plain[t]![split][k]!.input);
+          return `${family} ${dataset}`;
+        });
+        const named = ["Task:COPA Dataset:COPA", "Task:NLI Dataset:RTE", "Task:WiC Dataset:WiC"];
+        expect([...new Set(heads)].sort()).toEqual(named);
+        for (const name of named) expect(heads.filter((head) => head === name).length).toBeGreaterThan(8);
+      }
+    }
+    expect(load("shuffled")).toEqual(shuffled);
+    expect(load("shuffled", 2)).not.toEqual(shuffled);
+  });
+
   test.each([
     ["an empty file", " \n", /train\.json: the file is empty/],
     ["an empty array", "[]", /train\.json: the file has no rows/],

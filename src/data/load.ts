@@ -46,7 +46,7 @@ export function loadBenchmark(
 ): LoadedStream {
   const entries = datasetNames.map(catalogEntry);
   const notes: string[] = [];
-  const tasks = entries.map((entry) => loadDataset(root, entry, options, notes));
+  const tasks = entries.map((entry) => loadDataset(root, entry, entries, options, notes));
   return finish("benchmark", tasks, notes);
 }
 
@@ -70,7 +70,13 @@ export function loadJsonl(sources: readonly JsonlTask[], options: LoadOptions): 
   return finish("jsonl", tasks, notes);
 }
 
-function loadDataset(root: string, entry: CatalogEntry, options: BenchmarkOptions, notes: string[]): Task {
+function loadDataset(
+  root: string,
+  entry: CatalogEntry,
+  stream: readonly CatalogEntry[],
+  options: BenchmarkOptions,
+  notes: string[],
+): Task {
   const folder = join(root, entry.family, entry.name);
   if (!existsSync(folder)) {
     throw new DataError(`dataset ${entry.name}: there is no folder ${resolve(folder)}`, {
@@ -89,7 +95,13 @@ function loadDataset(root: string, entry: CatalogEntry, options: BenchmarkOption
     }
     return checkLabels(answered, labels);
   };
-  const example = (row: Row) => promptExample(renderPrompt(entry, labels, row.text, options), row.label);
+  const draw = new Rng(options.seed).fork(`data/${entry.name}`).fork("identity");
+  const identity = () => {
+    if (options.identity === "none") return null;
+    return options.identity === "shuffled" ? draw.pick(stream) : entry;
+  };
+  const example = (row: Row) =>
+    promptExample(renderPrompt(entry, labels, row.text, { identity: identity() }), row.label);
   return makeTask(entry.name, labels, rows("train"), rows("test"), example, options, notes);
 }
 

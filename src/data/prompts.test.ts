@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { catalogEntry } from "./catalog.js";
 import { joinPrompt, renderPrompt } from "./prompts.js";
 
-function prompt(name: string, sentence: string, identity: "task+dataset" | "none" = "task+dataset"): string {
+function prompt(name: string, sentence: string, identity?: { name: string; family: string } | null): string {
   const entry = catalogEntry(name);
-  return joinPrompt(renderPrompt(entry, entry.labels, sentence, { identity }));
+  return joinPrompt(renderPrompt(entry, entry.labels, sentence, identity === undefined ? {} : { identity }));
 }
 
 /** One row of each family, the expected strings written out by hand. */
@@ -57,13 +57,13 @@ test.each(EXPECTED)("the prompt of a %s row is byte for byte the official one", 
 
 test('without identity the "Task:" and "Dataset:" lines are gone and nothing else changes', () => {
   for (const [name, sentence, source] of EXPECTED) {
-    expect(prompt(name, sentence, "none")).toBe(source.split("\n").slice(2).join("\n"));
+    expect(prompt(name, sentence, null)).toBe(source.split("\n").slice(2).join("\n"));
   }
 });
 
 test("the sentence is the body and the answer line is the suffix", () => {
   const entry = catalogEntry("WiC");
-  const parts = renderPrompt(entry, entry.labels, "word: cut", { identity: "task+dataset" });
+  const parts = renderPrompt(entry, entry.labels, "word: cut");
   expect(parts.body).toBe("word: cut");
   expect(parts.suffix).toBe("\nAnswer:");
   expect(parts.head.endsWith("Option: True, False \n")).toBe(true);

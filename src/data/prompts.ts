@@ -1,8 +1,11 @@
 /** The benchmark's prompt, byte for byte as the released collator assembles it (N-LoRA, Table 6; the official scripts). */
 import type { Example, PromptParts } from "./task.js";
 
-/** Whether the prompt names the task family and the dataset (official) or leaves both lines out. */
-export type PromptIdentity = "task+dataset" | "none";
+/**
+ * Whether the prompt names the task family and the dataset (official), leaves both lines out, or names a dataset of the
+ * stream drawn at random for every row: the same words, but no hint at the task.
+ */
+export type PromptIdentity = "task+dataset" | "none" | "shuffled";
 
 /** What a prompt needs to know of a dataset; a catalog entry is one. */
 export interface PromptSource {
@@ -20,9 +23,13 @@ export function renderPrompt(
   dataset: PromptSource,
   labels: readonly string[],
   sentence: string,
-  options: { readonly identity: PromptIdentity },
+  options: {
+    /** The family and name in the first two lines; null leaves the lines out. Default: the dataset's own. */
+    readonly identity?: Pick<PromptSource, "name" | "family"> | null;
+  } = {},
 ): PromptParts {
-  const identity = options.identity === "none" ? "" : `Task:${dataset.family}\nDataset:${dataset.name}\n`;
+  const { identity: named = dataset } = options;
+  const identity = named === null ? "" : `Task:${named.family}\nDataset:${named.name}\n`;
   // The blank before the newline that ends the option line is official.
   const question =
     dataset.instruction === null ? "" : `${dataset.instruction}\nOption: ${labels.join(", ")} \n`;

@@ -34,9 +34,9 @@ function makeTask(words: SyntheticTaskWords, options: SyntheticOptions): Task {
     const random = rng.fork(name);
     const wanted = Array.from({ length: rows }, (_, row) => labels[row % labels.length]!);
     return random.shuffle(wanted).map((label) => {
-      let parts = renderPrompt(words, labels, sentence(words, label, random), { identity: "task+dataset" });
+      let parts = renderPrompt(words, labels, sentence(words, label, random));
       while (taken.has(joinPrompt(parts))) {
-        parts = renderPrompt(words, labels, sentence(words, label, random), { identity: "task+dataset" });
+        parts = renderPrompt(words, labels, sentence(words, label, random));
       }
       taken.add(joinPrompt(parts));
       return promptExample(parts, label);

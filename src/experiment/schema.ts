@@ -36,9 +36,11 @@ const benchmark = group({
     .nullable()
     .default(null)
     .describe("dataset names in the order of training, instead of an order"),
-  promptIdentity: choice(["task+dataset", "none"])
+  promptIdentity: choice(["task+dataset", "none", "shuffled"])
     .default("task+dataset")
-    .describe("whether the prompt names family and dataset (official) or not"),
+    .describe(
+      "the prompt names family and dataset (official), does not, or names those of a random dataset of the stream",
+    ),
   ...selection,
 });
 

@@ -95,7 +95,7 @@ describe("geometry of hand-computed updates", () => {
         expect.closeTo(1),
       ]);
       const { acr } = geometrySummary(pair);
-      expect([acr.abs, acr.relRms]).toEqual([0, 0]);
+      expect([acr.abs, acr.relRms, acr.exact]).toEqual([0, 0, 0]);
       expect(innerProductMatrix(pair)[0]![1]).toBe(0);
     });
   });
@@ -106,7 +106,7 @@ describe("geometry of hand-computed updates", () => {
         orthogonalOverlap: { squared: 0, abs: 0 },
         awom: { spectral: 0, frobenius: 0 },
         gsr: { mean: expect.closeTo(0.774597, 5), pooled: expect.closeTo(0.774597, 5) },
-        acr: { abs: null, relRms: null },
+        acr: { abs: null, relRms: null, exact: null },
       });
       expect(orthogonalOverlap([adapterOf([first])]).normalised).toBeNull();
       expect(awom([adapterOf([first])]).normalised).toBeNull();
@@ -118,7 +118,7 @@ describe("geometry of hand-computed updates", () => {
       orthogonalOverlap: { squared: null, abs: null },
       awom: { spectral: null, frobenius: null },
       gsr: { mean: null, pooled: null },
-      acr: { abs: null, relRms: null },
+      acr: { abs: null, relRms: null, exact: null },
     });
   });
 
@@ -127,7 +127,7 @@ describe("geometry of hand-computed updates", () => {
       const allZero = adapterOf([zero, zero]);
       const summary = geometrySummary([allZero, allZero]);
       expect(summary.gsr).toEqual({ mean: null, pooled: null });
-      expect(summary.acr).toEqual({ abs: 0, relRms: 0 });
+      expect(summary.acr).toEqual({ abs: 0, relRms: 0, exact: 0 });
       expect(summary.awom).toEqual({ spectral: 0, frobenius: 0 });
       const half = gsr([adapterOf([first, zero])]);
       close(half.mean, 0.774597);

@@ -6,7 +6,7 @@
 import type { AdapterDelta } from "../adapters/delta.js";
 import type { GeometrySummary } from "../runs/record.js";
 import { inference } from "../tensor/grad.js";
-import { collisions, READINGS } from "./collisions.js";
+import { acr } from "./collisions.js";
 import {
   commonModules,
   factorsOf,
@@ -210,11 +210,11 @@ export function geometrySummary(adapters: readonly AdapterDelta[]): GeometrySumm
   const overlap = orthogonalOverlap(adapters);
   const magnitude = awom(adapters);
   const sparsity = gsr(adapters);
-  const [abs, relRms] = collisions(adapters, [READINGS.abs, READINGS.relRms]);
+  const { abs, relRms, exact } = acr(adapters);
   return {
     orthogonalOverlap: { squared: overlap.squared, abs: overlap.abs },
     awom: { spectral: magnitude.spectral, frobenius: magnitude.frobenius },
     gsr: { mean: sparsity.mean, pooled: sparsity.pooled },
-    acr: { abs: abs!.average, relRms: relRms!.average },
+    acr: { abs, relRms, exact },
   };
 }

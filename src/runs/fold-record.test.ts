@@ -80,7 +80,7 @@ it("gives the metrics of a finished run", () => {
     [null, null, 0],
   ]);
   expect(record.timings).toEqual({ trainSeconds: 30, evaluationSeconds: 14, totalSeconds: 60 });
-  expect(record.acr).toEqual({ abs: null, relRms: null });
+  expect(record.acr).toEqual({ abs: null, relRms: null, exact: null });
 });
 
 it("of an unfinished run has null where nothing was measured", () => {
@@ -128,7 +128,7 @@ it("keeps the details of an earlier record", () => {
     orthogonalOverlap: { squared: 1, abs: 2 },
     awom: { spectral: 3, frobenius: 4 },
     gsr: { mean: 0.5, pooled: 0.6 },
-    acr: { abs: 0.1, relRms: 0.2 },
+    acr: { abs: 0.1, relRms: 0.2, exact: 1 },
   };
   const record = foldRecord(whole, { geometry, penalty: { kind: "delta-w" }, engine: { dtype: "float32" } })!;
   expect(record).toMatchObject({ ...geometry, penalty: { kind: "delta-w" }, engine: { dtype: "float32" } });

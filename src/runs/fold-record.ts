@@ -22,7 +22,7 @@ const UNMEASURED: GeometrySummary = {
   orthogonalOverlap: { squared: null, abs: null },
   awom: { spectral: null, frobenius: null },
   gsr: { mean: null, pooled: null },
-  acr: { abs: null, relRms: null },
+  acr: { abs: null, relRms: null, exact: null },
 };
 
 type Evaluation = Extract<RunEvent, { type: "evaluation" }>;

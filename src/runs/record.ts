@@ -15,8 +15,12 @@ export interface GeometrySummary {
   readonly awom: { readonly spectral: number | null; readonly frobenius: number | null };
   /** GSR (eq. 9): small is sparse. */
   readonly gsr: { readonly mean: number | null; readonly pooled: number | null };
-  /** ACR at |dW| > 1e-3 and at |dW| > 0.4 rms(dW). */
-  readonly acr: { readonly abs: number | null; readonly relRms: number | null };
+  /** ACR at |dW| > 1e-3, at |dW| > 0.4 rms(dW), and of true non-zeros (null in records of earlier versions). */
+  readonly acr: {
+    readonly abs: number | null;
+    readonly relRms: number | null;
+    readonly exact: number | null;
+  };
 }
 
 export interface RunRecord extends GeometrySummary {
