@@ -92,6 +92,15 @@ function sources(folder, extension) {
     .map((name) => join(folder, name));
 }
 
+/** A source file and the headers of ours that it names, directly or through one another. */
+function withHeaders(file, found = new Set()) {
+  if (found.has(file) || !existsSync(file)) return found;
+  found.add(file);
+  for (const [, name] of readFileSync(file, "utf8").matchAll(/^#.*"(.+\.h)"/gm))
+    withHeaders(join(dirname(file), name), found);
+  return found;
+}
+
 function run(command, args) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -141,24 +150,19 @@ async function build() {
     "-Wl,--as-needed",
     "-ldl",
   ];
-  const stampOf = () => {
+  // A hash of what an object, or the whole engine, is made of. Where the checkout lies makes no difference to what is built.
+  const hashOf = (files, parts) => {
     const hash = createHash("sha256");
-    for (const file of [...units, ...sources(native, ".h")])
-      hash.update(relative(root, file)).update(readFileSync(file));
-    hash.update(
-      // Where the checkout lies makes no difference to what is built.
-      JSON.stringify([
-        torch,
-        compilerVersion,
-        flagsOf("/kernels/"),
-        flagsOf(""),
-        link,
-        process.arch,
-      ]).replaceAll(root, "."),
-    );
-    return hash.digest("hex");
+    for (const file of files) hash.update(relative(root, file)).update(readFileSync(file));
+    return hash.update(JSON.stringify(parts).replaceAll(root, ".")).digest("hex");
   };
-  const stamp = stampOf();
+  const toolchain = [torch, compilerVersion, process.arch];
+  const objects = units.map((unit) => {
+    const name = relative(native, unit).replaceAll("/", "-").replace(/\.cc$/, "");
+    const hash = hashOf([...withHeaders(unit)].sort(), [toolchain, flagsOf(unit)]).slice(0, 16);
+    return { unit, name, hash, file: join(output, "objects", `${name}.${hash}.o`) };
+  });
+  const stamp = hashOf([], [toolchain, objects.map(({ hash }) => hash), link]);
   const infoFile = join(output, "build.json");
   const addon = join(output, "nlora.node");
   if (existsSync(addon) && existsSync(infoFile) && JSON.parse(readFileSync(infoFile, "utf8")).stamp === stamp)
@@ -166,26 +170,34 @@ async function build() {
 
   const started = Date.now();
   say(`building against libtorch ${torch.version} (${torch.origin}) with ${compiler} ${compilerVersion}`);
-  const objects = join(output, "objects");
-  rmSync(objects, { recursive: true, force: true });
-  mkdirSync(objects, { recursive: true });
-  const queue = [...units];
-  const built = [];
+  // An object is named by the hash of its source, headers and flags; one that is there is up to date.
+  const folder = join(output, "objects");
+  mkdirSync(folder, { recursive: true });
+  const queue = objects.filter(({ file }) => !existsSync(file));
   const worker = async () => {
-    for (let unit = queue.shift(); unit; unit = queue.shift()) {
-      const object = join(objects, `${relative(native, unit).replaceAll("/", "-")}.o`);
-      const result = await run(compiler, ["-c", unit, "-o", object, ...flagsOf(unit)]);
-      if (result.status !== 0)
-        fail(`compiling ${relative(root, unit)} failed:\n${result.text.slice(0, 6000)}`);
-      built.push(object);
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const partial = `${next.file}.${process.pid}`;
+      const result = await run(compiler, ["-c", next.unit, "-o", partial, ...flagsOf(next.unit)]);
+      if (result.status !== 0) {
+        rmSync(partial, { force: true });
+        fail(`compiling ${relative(root, next.unit)} failed:\n${result.text.slice(0, 6000)}`);
+      }
+      renameSync(partial, next.file);
     }
   };
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, worker));
   const temporary = join(output, `nlora.${process.pid}.node`);
-  const linked = await run(compiler, ["-shared", "-o", temporary, ...built.sort(), ...link]);
+  const linked = await run(compiler, [
+    "-shared",
+    "-o",
+    temporary,
+    ...objects.map(({ file }) => file),
+    ...link,
+  ]);
   if (linked.status !== 0) fail(`linking the engine failed:\n${linked.text.slice(0, 6000)}`);
   renameSync(temporary, addon);
-  rmSync(objects, { recursive: true, force: true });
+  const current = new Set(objects.map(({ file }) => file));
+  for (const old of readdirSync(folder)) if (!current.has(join(folder, old))) rmSync(join(folder, old));
   const seconds = Math.round((Date.now() - started) / 1000);
   writeFileSync(
     infoFile,
