@@ -169,12 +169,10 @@ it("writes the folder that PEFT wrote, tensor for tensor", () => {
   tidy(() => {
     const { delta } = readPeft(goldenFolder("lora-peft"));
     writePeft(folder, delta, {
-      rank: 4,
-      alpha: 8,
       dropout: 0,
       targetModules: ["q", "v"],
       taskType: "SEQ_2_SEQ_LM",
-      baseModel: "/somewhere/on/this/machine/t5-classic",
+      base: { name: "/somewhere/on/this/machine/t5-classic", revision: null },
     });
     const again = readPeft(folder).delta;
     expect([...again.modules.keys()].sort()).toEqual([...delta.modules.keys()].sort());

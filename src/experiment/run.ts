@@ -7,6 +7,7 @@ import { lengthReport } from "../data/lengths.js";
 import type { Task } from "../data/task.js";
 import { CheckpointError, ConfigError, RunError } from "../errors.js";
 import { readPeft, writePeft } from "../io/peft.js";
+import { type BaseModel, baseModel } from "../io/provenance.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { RunEvent } from "../learn/events.js";
@@ -77,6 +78,13 @@ function finishedAdapters(
   });
 }
 
+/** What a run is called where its folder's place must not matter: its name, method and seed. */
+export const runName = ({ name, method, seed }: Config): string => `${name}-${method.name}-s${seed}`;
+
+/** The base model as adapters of the run name it. */
+export const baseOf = ({ model }: Pick<Config, "model">, folder: string): BaseModel =>
+  model === "builtin" ? { name: "t5-mini", revision: null } : baseModel(model, folder);
+
 /**
  * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes
  * adapters, predictions and record.json into the folder. All waiting is done by `prepare`, before the first tensor.
@@ -101,6 +109,7 @@ export async function* runExperiment(
     );
   }
   const names = stream.tasks.map((task) => task.name);
+  const lineage: Lineage = { config, tasks: names, base: baseOf(config, path) };
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   let details: RecordDetails = {};
   const say = <Event extends RunEvent>(event: Event): Event => {
@@ -158,7 +167,7 @@ export async function* runExperiment(
       for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
       const delta = method.afterTask({ name: task.name, index, rng: own });
       const seconds = (performance.now() - started) / 1000;
-      saveAdapter(folder, index, task.name, method, delta, config, model);
+      saveAdapter(folder, index, method, delta, model, lineage);
       yield* evaluate(index);
       yield say({
         type: "task-end",
@@ -183,29 +192,42 @@ function recordedEngine(): Record<string, unknown> {
   return { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels };
 }
 
+/** Everything that the run's adapters have in common. */
+interface Lineage {
+  readonly config: Config;
+  readonly tasks: readonly string[];
+  readonly base: BaseModel;
+}
+
 function saveAdapter(
   folder: RunFolder,
   index: number,
-  task: string,
   method: ActiveMethod,
   delta: AdapterDelta,
-  config: Config,
   model: LanguageModel,
+  { config, tasks, base }: Lineage,
 ): void {
+  const task = tasks[index]!;
+  const isDelta = method.savedAdapter === "delta";
+  const others = isDelta ? tasks.slice(0, index).map((name, k) => `../${k + 1}-${name}`) : [];
+  const run = runName(config);
   folder.saveAdapter(index, task, (target) =>
     tidy(() => {
       writePeft(target, delta, {
-        rank: config.lora.rank,
-        alpha: config.lora.alpha,
         dropout: config.lora.dropout,
         targetModules: config.lora.targetModules ?? model.defaultTargets,
         taskType: model.family === "seq2seq" ? "SEQ_2_SEQ_LM" : "CAUSAL_LM",
-        baseModel: config.model === "builtin" ? "t5-mini" : config.model,
-        metadata: {
-          "nlora.task": task,
-          "nlora.position": String(index + 1),
-          "nlora.method": config.method.name,
-          "nlora.holds": method.savedAdapter,
+        base,
+        title: `${index + 1}-${task} of ${run}`,
+        provenance: {
+          holds: method.savedAdapter,
+          tasks: isDelta ? [task] : tasks.slice(0, index + 1),
+          position: index + 1,
+          run,
+          method: config.method.name,
+          base,
+          includes: [],
+          needs: others,
         },
       });
     }),

@@ -4,6 +4,7 @@ import { basename, resolve, win32 } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { configReader } from "./config-reader.js";
 import { isObject, show } from "./json.js";
+import type { BaseModel } from "./provenance.js";
 
 export interface PeftConfig {
   /** r, without `rank_pattern`. */
@@ -11,10 +12,10 @@ export interface PeftConfig {
   /** lora_alpha, without `alpha_pattern`. */
   readonly alpha: number;
   readonly dropout: number;
-  /** Names (module paths end with one of them), a regular expression, or null. */
+  /** Names (module paths end with one of them), a regular expression, or null: not given, or not for all layers. */
   readonly targetModules: readonly string[] | string | null;
   readonly taskType: string | null;
-  readonly baseModel: string | null;
+  readonly base: BaseModel;
   /** Rank-stabilised: the scale is alpha / sqrt(r). */
   readonly rsLora: boolean;
   readonly rankPattern: readonly (readonly [string, number])[];
@@ -59,6 +60,10 @@ export function parsePeftConfig(values: Record<string, unknown>, path: string): 
       "Save it with PEFT's path_initial_model_for_weight_conversion, which turns it into plain LoRA.",
     );
   }
+  const alphas = pattern(values, "alpha_pattern", path, false);
+  if (values.lora_alpha === 0 && alphas.length === 0) {
+    refuse("lora_alpha", "a number other than 0: this adapter changes nothing");
+  }
   const targets = values.target_modules ?? null;
   const isList = Array.isArray(targets) && targets.every((target) => typeof target === "string");
   if (!isList && targets !== null && typeof targets !== "string") {
@@ -68,12 +73,16 @@ export function parsePeftConfig(values: Record<string, unknown>, path: string): 
     rank: read.count("r"),
     alpha: read.float("lora_alpha"),
     dropout: read.float("lora_dropout", 0),
-    targetModules: targets as PeftConfig["targetModules"],
+    // With a choice of layers, only some of the modules of these names are adapted.
+    targetModules: isOn(values.layers_to_transform) ? null : (targets as PeftConfig["targetModules"]),
     taskType: read.string("task_type", "") || null,
-    baseModel: read.string("base_model_name_or_path", "") || null,
+    base: {
+      name: read.string("base_model_name_or_path", "") || null,
+      revision: read.string("revision", "") || null,
+    },
     rsLora: read.boolean("use_rslora", false),
     rankPattern: pattern(values, "rank_pattern", path, true),
-    alphaPattern: pattern(values, "alpha_pattern", path, false),
+    alphaPattern: alphas,
     stackedRank: Object.hasOwn(values, "r_sum") ? read.integer("r_sum", 0) : null,
   };
 }
@@ -136,35 +145,60 @@ export function publicModelName(name: string | null): string | null {
 }
 
 export interface PeftSettings {
-  readonly rank: number;
-  readonly alpha: number;
   readonly dropout: number;
   readonly targetModules: readonly string[];
   readonly taskType: "SEQ_2_SEQ_LM" | "CAUSAL_LM" | null;
-  /** A hub name, or a path, of which the last folder's name is written. */
-  readonly baseModel: string | null;
+  /** Its `name` may be a path, of which the last folder's name is written. */
+  readonly base: BaseModel;
+}
+
+/** Rank and alpha of a whole adapter, and of the modules that have another rank. */
+export interface Ranks {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly rankPattern: Readonly<Record<string, number>>;
+  /** Keeps alpha / rank the same for every module, also for readers that know `r` and `lora_alpha` alone. */
+  readonly alphaPattern: Readonly<Record<string, number>>;
+}
+
+/** The ranks of modules under one scale (alpha / rank): the largest is `r`, and modules of another rank are named. */
+export function ranksOf(modules: ReadonlyMap<string, number>, scale: number): Ranks {
+  const rank = Math.max(...modules.values());
+  const others = [...modules].filter(([, each]) => each !== rank);
+  return {
+    rank,
+    alpha: alphaOf(scale, rank),
+    rankPattern: Object.fromEntries(others),
+    alphaPattern: Object.fromEntries(others.map(([module, each]) => [module, alphaOf(scale, each)])),
+  };
+}
+
+/** scale * rank without the rounding of the division that made the scale: 32 / 6 * 6 is 32. */
+function alphaOf(scale: number, rank: number): number {
+  const alpha = Number((scale * rank).toPrecision(12));
+  return alpha / rank === scale ? alpha : scale * rank;
 }
 
 /** The content of adapter_config.json for plain LoRA, every field that PEFT, vLLM and llama.cpp look at. */
-export function peftConfigJson(settings: PeftSettings): Record<string, unknown> {
+export function peftConfigJson(settings: PeftSettings, ranks: Ranks): Record<string, unknown> {
   return {
-    alpha_pattern: {},
+    alpha_pattern: ranks.alphaPattern,
     auto_mapping: null,
-    base_model_name_or_path: publicModelName(settings.baseModel),
+    base_model_name_or_path: publicModelName(settings.base.name),
     bias: "none",
     fan_in_fan_out: false,
     inference_mode: true,
     init_lora_weights: true,
     layers_pattern: null,
     layers_to_transform: null,
-    lora_alpha: settings.alpha,
+    lora_alpha: ranks.alpha,
     lora_dropout: settings.dropout,
     modules_to_save: null,
     peft_type: "LORA",
     peft_version: "0.21.0",
-    r: settings.rank,
-    rank_pattern: {},
-    revision: null,
+    r: ranks.rank,
+    rank_pattern: ranks.rankPattern,
+    revision: settings.base.revision,
     target_modules: settings.targetModules,
     task_type: settings.taskType,
     use_dora: false,

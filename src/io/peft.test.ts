@@ -33,12 +33,10 @@ const MODULES = [
 const key = (module: string, factor: string): string => `base_model.model.${module}.${factor}.weight`;
 const CONFIG = { peft_type: "LORA", r: 2, lora_alpha: 8, target_modules: ["q", "v"] };
 const SETTINGS: PeftSettings = {
-  rank: 2,
-  alpha: 8,
   dropout: 0.1,
   targetModules: ["q", "v"],
   taskType: "SEQ_2_SEQ_LM",
-  baseModel: "google-t5/t5-small",
+  base: { name: "google-t5/t5-small", revision: null },
 };
 
 let count = 0;
@@ -75,14 +73,14 @@ const refusal = (config: unknown, tensors = pairs()): string => {
 
 it("reads a folder that PEFT wrote", () => {
   tidy(() => {
-    const { config, delta, previous, metadata } = readPeft(golden);
+    const { config, delta, previous, provenance } = readPeft(golden);
     expect([config.rank, config.alpha, [...(config.targetModules as string[])].sort()]).toEqual([
       4,
       8,
       ["q", "v"],
     ]);
     expect([delta.name, delta.scale, delta.modules.size, previous]).toEqual(["lora-peft", 2, 12, undefined]);
-    expect(metadata).toEqual({ format: "pt" });
+    expect(provenance).toBe(null);
     const stored = SafetensorsFile.open(join(golden, "adapter_model.safetensors"));
     for (const [module, { a, b }] of delta.modules) {
       expect([a.dim(0), b.dim(1)]).toEqual([4, 4]);
@@ -106,12 +104,12 @@ it("matches the sums of |B A| that the reference computed from the adapter PEFT 
   });
 });
 
-it("gives back what it wrote, in the model's order, and overwrites only its own two files", () => {
+it("gives back what it wrote, in the model's order, and overwrites only its own files", () => {
   tidy(() => {
     const folder = join(root, "written", "1-sst");
     for (const delta of [deltaOf(MODULES), deltaOf([...MODULES].reverse())]) {
-      writePeft(folder, delta, { ...SETTINGS, metadata: { state: "delta of one task" } });
-      writeFileSync(join(folder, "README.md"), "mine");
+      writePeft(folder, delta, SETTINGS);
+      writeFileSync(join(folder, "notes.md"), "mine");
       const read = readPeft(folder);
       expect(read.delta.scale).toBe(delta.scale);
       expect([...read.delta.modules.keys()]).toEqual([...delta.modules.keys()]);
@@ -119,13 +117,13 @@ it("gives back what it wrote, in the model's order, and overwrites only its own 
         expect(a.equal(delta.modules.get(module)!.a)).toBe(true);
         expect(b.equal(delta.modules.get(module)!.b)).toBe(true);
       }
-      expect(read.metadata).toEqual({ format: "pt", state: "delta of one task" });
+      expect(read.provenance).toBe(null);
       expect(read.config).toMatchObject({ rank: 2, alpha: 8, dropout: 0.1, taskType: "SEQ_2_SEQ_LM" });
     }
     expect(readdirSync(folder).sort()).toEqual([
-      "README.md",
       "adapter_config.json",
       "adapter_model.safetensors",
+      "notes.md",
     ]);
     expect(readdirSync(join(root, "written"))).toEqual(["1-sst"]);
   });
@@ -144,8 +142,8 @@ it("writes no path of this machine", () => {
   expect([publicModelName("/"), publicModelName(""), publicModelName(null)]).toEqual([null, null, null]);
   tidy(() => {
     const folder = join(root, "no-path");
-    writePeft(folder, deltaOf(MODULES), { ...SETTINGS, baseModel: root });
-    expect(readPeft(folder).config.baseModel).toBe(basename(root));
+    writePeft(folder, deltaOf(MODULES), { ...SETTINGS, base: { name: root, revision: null } });
+    expect(readPeft(folder).config.base.name).toBe(basename(root));
     expect(readFileSync(join(folder, "adapter_config.json"), "utf8")).not.toContain("/");
   });
 });
@@ -157,10 +155,12 @@ it("refuses to write what does not fit, and leaves nothing behind", () => {
     const broken = deltaOf(MODULES);
     broken.modules.get(MODULES[1])!.b.fill_(Number.NaN);
     expect(() => writePeft(folder, broken, SETTINGS)).toThrow(/holds 10 values that are NaN/);
-    expect(() => writePeft(folder, deltaOf(MODULES), { ...SETTINGS, alpha: 9 })).toThrow(
-      /scale 4, expected .* 9 \/ 2/,
-    );
-    expect(() => writePeft(folder, deltaOf(MODULES, 3), SETTINGS)).toThrow(/lora_A has shape \[3,3\]/);
+    const unequal: AdapterDelta = {
+      ...broken,
+      modules: new Map([[MODULES[0], { a: zeros([2, 3]), b: zeros([5, 3]) }]]),
+    };
+    expect(() => writePeft(folder, unequal, SETTINGS)).toThrow(/lora_A has shape \[2,3\] and lora_B \[5,3\]/);
+    expect(() => writePeft(folder, deltaOf([]), SETTINGS)).toThrow(/"sst" has no modules/);
     expect(() => writePeft(folder, deltaOf(["x.k"]), SETTINGS)).toThrow(
       /factors for x.k, but target_modules/,
     );
@@ -187,6 +187,9 @@ it("scales as PEFT does: rsLoRA, and patterns folded into b", () => {
     near(scaled({ alpha_pattern: { [`^${MODULES[0]}`]: 2, "^v": 99 } }), [2, 8]);
     near(scaled({ alpha_pattern: { "layer\\.1\\.EncDecAttention\\.v$": 4, v: 99 } }), [8, 4]);
     near(scaled({ lora_alpha: 0, alpha_pattern: { q: 2 } }), [2, 0]);
+    expect(refusal({ ...CONFIG, lora_alpha: 0 })).toMatch(
+      /"lora_alpha" is 0, expected a number other than 0/,
+    );
     const ranks = [...pairs([MODULES[0]], 2), ...pairs([MODULES[1]], 4)];
     near(scaled({ rank_pattern: { v: 4 } }, ranks), [8, 8]);
     near(scaled({ rank_pattern: { v: 4 }, use_rslora: true }, ranks), [16 / Math.SQRT2, 16]);

@@ -16,15 +16,19 @@ import {
   type PeftSettings,
   parsePeftConfig,
   peftConfigJson,
+  type Ranks,
   rankOf,
+  ranksOf,
   scaleOf,
 } from "./peft-config.js";
+import { modelCard, type Provenance, provenanceMetadata, readProvenance } from "./provenance.js";
 import { assertFinite, SafetensorsFile, writeSafetensors } from "./safetensors.js";
 
 export type { PeftConfig, PeftSettings } from "./peft-config.js";
 
 const CONFIG = "adapter_config.json";
 const WEIGHTS = "adapter_model.safetensors";
+const CARD = "README.md";
 /** The third group is an adapter's name, which PEFT leaves out when it saves and some tools keep. */
 const KEY = /^base_model\.model\.(.+)\.(lora|loranew)_([AB])(?:\.[^.]+)?\.weight$/;
 
@@ -34,8 +38,8 @@ export interface PeftAdapter {
   readonly delta: AdapterDelta;
   /** Only in files of O-LoRA's and N-LoRA's released code that keep the new task apart: the tasks before, stacked. */
   readonly previous?: AdapterDelta;
-  /** The metadata of the safetensors file. */
-  readonly metadata: Readonly<Record<string, string>>;
+  /** What the metadata of the weights says of it; null for adapters that were not made here. */
+  readonly provenance: Provenance | null;
 }
 
 type Slots = Partial<Record<"lora_A" | "lora_B" | "loranew_A" | "loranew_B", string>>;
@@ -53,10 +57,10 @@ export function readPeft(folder: string): PeftAdapter {
   const modules = slotsOf(file, config);
   const name = basename(resolve(folder));
   const read = { file, config, modules };
-  const { metadata } = file;
+  const provenance = readProvenance(file.metadata);
   const isSplit = [...modules.values()].some((slots) => slots.loranew_A ?? slots.loranew_B);
   if (!isSplit) {
-    return { config, delta: readDelta(read, name, "lora", config.stackedRank || null), metadata };
+    return { config, delta: readDelta(read, name, "lora", config.stackedRank || null), provenance };
   }
   const delta = readDelta(read, name, "loranew", config.rank);
   const stacked = [...modules.values()].map(({ lora_A, lora_B }) => {
@@ -64,39 +68,49 @@ export function readPeft(folder: string): PeftAdapter {
     return key === undefined ? 0 : file.info(key).shape[0];
   });
   const previousRank = config.stackedRank ?? stacked[0]!;
-  if (stacked.every((rank) => rank === 0)) return { config, delta, metadata };
-  return { config, delta, previous: readDelta(read, `${name} (previous)`, "lora", previousRank), metadata };
+  if (stacked.every((rank) => rank === 0)) return { config, delta, provenance };
+  return { config, delta, previous: readDelta(read, `${name} (previous)`, "lora", previousRank), provenance };
+}
+
+export interface WriteOptions extends PeftSettings {
+  /** Goes into the metadata of the weights and, for people, into README.md; without it neither is written. */
+  readonly provenance?: Provenance;
+  /** The first line of README.md, and sentences for its end. */
+  readonly title?: string;
+  readonly notes?: readonly string[];
 }
 
 /**
- * Writes a folder that PEFT reads, whole or not at all; an adapter already there is replaced, other files stay.
- * Throws `CheckpointError` when the factors do not fit the settings or are not finite.
+ * Writes a folder that PEFT reads, whole or not at all; an adapter already there is replaced, other files stay. `r` is
+ * the largest rank and `lora_alpha` is scale * r; modules of another rank are named in the patterns. Throws
+ * `CheckpointError` when the factors do not fit together or the settings, or are not finite.
  */
-export function writePeft(
-  folder: string,
-  delta: AdapterDelta,
-  options: PeftSettings & { readonly metadata?: Readonly<Record<string, string>> },
-): void {
-  const { rank, alpha, targetModules, metadata } = options;
-  if (!(Math.abs(delta.scale - alpha / rank) <= 1e-6 * Math.abs(delta.scale))) {
-    throw new CheckpointError(
-      `${folder}: adapter ${show(delta.name)} has scale ${delta.scale}, expected alpha / rank = ${alpha} / ${rank}`,
-    );
-  }
+export function writePeft(folder: string, delta: AdapterDelta, options: WriteOptions): void {
   const tensors: [string, Tensor][] = [];
   for (const [module, { a, b }] of delta.modules) {
-    checkFactors(a.shape, b.shape, rank, `${folder}: module ${module}`);
-    checkTarget(targetModules, module, folder);
+    checkFactors(a.shape, b.shape, a.dim(0), `${folder}: module ${module}`);
+    checkTarget(options.targetModules, module, folder);
     for (const [factor, tensor] of [["A", a] as const, ["B", b] as const]) {
       const key = `base_model.model.${module}.lora_${factor}.weight`;
       assertFinite(tensor, key, folder);
       tensors.push([key, tensor]);
     }
   }
+  if (tensors.length === 0)
+    throw new CheckpointError(`${folder}: the adapter ${show(delta.name)} has no modules`);
+  const ranks = ranksOf(
+    new Map([...delta.modules].map(([module, { a }]) => [module, a.dim(0)])),
+    delta.scale,
+  );
+  const { provenance } = options;
   const temporary = temporaryName(resolve(folder));
   try {
+    const metadata = provenance ? provenanceMetadata(provenance) : {};
     writeSafetensors(join(temporary, WEIGHTS), tensors, { format: "pt", ...metadata });
-    writeFileAtomic(join(temporary, CONFIG), [`${JSON.stringify(peftConfigJson(options), null, 2)}\n`]);
+    if (provenance) writeFileAtomic(join(temporary, CARD), [adapterCard(provenance, delta, options, ranks)]);
+    writeFileAtomic(join(temporary, CONFIG), [
+      `${JSON.stringify(peftConfigJson(options, ranks), null, 2)}\n`,
+    ]);
     moveInto(temporary, resolve(folder));
   } catch (error) {
     throw fileError(error, `cannot write the adapter folder ${folder}`);
@@ -105,11 +119,28 @@ export function writePeft(
   }
 }
 
+function adapterCard(
+  provenance: Provenance,
+  delta: AdapterDelta,
+  { title = delta.name, notes = [] }: WriteOptions,
+  { rank, alpha, rankPattern }: Ranks,
+): string {
+  const others = Object.keys(rankPattern).length;
+  const facts = [
+    ["rank", `${rank}${others > 0 ? ` (${others} modules have less, see \`rank_pattern\`)` : ""}`] as const,
+    ["alpha", `${alpha} (scale alpha / rank = ${Number(delta.scale.toPrecision(6))})`] as const,
+    ["modules", String(delta.modules.size)] as const,
+  ];
+  return modelCard(provenance, { title, facts, notes, library: "peft" });
+}
+
 /** The config goes first and comes last: without it, a folder is no adapter. */
 function moveInto(temporary: string, folder: string): void {
   if (existsSync(folder)) {
     rmSync(join(folder, CONFIG), { force: true });
-    for (const file of [WEIGHTS, CONFIG]) renameSync(join(temporary, file), join(folder, file));
+    for (const file of [WEIGHTS, CARD, CONFIG]) {
+      if (existsSync(join(temporary, file))) renameSync(join(temporary, file), join(folder, file));
+    }
     syncFolder(folder);
   } else {
     renameSync(temporary, folder);

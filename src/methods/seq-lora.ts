@@ -2,27 +2,11 @@
  * SeqLoRA: one adapter for the whole stream, trained further on every task. What counts as a task's update in the
  * metrics is the adapter after the task (`seqDelta: snapshot`) or its change during the task (`increment`, rank 2r).
  */
-import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
+import { increment } from "../adapters/combine.js";
+import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta, Lora } from "../adapters/lora.js";
 import type { Parameter } from "../nn/optim.js";
-import { cat } from "../tensor/functions.gen.js";
-import { tidy } from "../tensor/scope.js";
 import { defineMethod } from "./method.js";
-
-/** dW_i - dW_{i-1} = [B_i, -B_{i-1}] [A_i; A_{i-1}] */
-export function increment(after: AdapterDelta, before: AdapterDelta | undefined): AdapterDelta {
-  const modules = new Map<string, LowRankDelta>();
-  for (const [name, { a, b }] of after.modules) {
-    const old = before?.modules.get(name);
-    const pair = tidy(() =>
-      old ? { a: cat([a, old.a]), b: cat([b, old.b.neg()], 1) } : { a: a.clone(), b: b.clone() },
-    );
-    pair.a.keep();
-    pair.b.keep();
-    modules.set(name, pair);
-  }
-  return { ...after, modules };
-}
 
 export const seqLora = defineMethod({
   name: "seq-lora",

@@ -15,13 +15,10 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 function written(name: string, ...modules: Factors[]): string {
   const folder = join(root, name);
-  const rank = modules[0]!.a.length;
   tidy(() => {
     const delta = adapterOf(modules, name, 4);
     writePeft(folder, delta, {
-      baseModel: "tiny",
-      rank,
-      alpha: 4 * rank,
+      base: { name: "tiny", revision: null },
       dropout: 0,
       targetModules: [...delta.modules.keys()],
       taskType: "SEQ_2_SEQ_LM",

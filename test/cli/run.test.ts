@@ -49,6 +49,7 @@ describe("a run", () => {
     expect(readdirSync(join(root, "first", "adapters"))).toEqual(adapterNames);
     for (const name of adapterNames) {
       expect(readdirSync(join(root, "first", "adapters", name)).sort()).toEqual([
+        "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
       ]);
