@@ -13,6 +13,8 @@ export type { RunEvent } from "./learn/events.js";
 export { METHODS } from "./methods/registry.js";
 export { AccuracyMatrix } from "./metrics/accuracy.js";
 export { inspectAdapters } from "./metrics/inspect.js";
+export type { Decoding } from "./models/decoding.js";
+export { greedy } from "./models/generate.js";
 export type { Batch, LanguageModel } from "./models/language-model.js";
 export { loadModel } from "./models/registry.js";
 export type { RunRecord } from "./runs/record.js";

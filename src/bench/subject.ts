@@ -6,6 +6,7 @@ import type { EncodedExample } from "../data/encode.js";
 import { trainStep } from "../learn/learn.js";
 import type { ActiveMethod } from "../methods/method.js";
 import { createMethod } from "../methods/registry.js";
+import { greedy } from "../models/generate.js";
 import { T5 } from "../models/t5.js";
 import { trainingContext } from "../nn/context.js";
 import { AdamW } from "../nn/optim.js";
@@ -43,8 +44,8 @@ class Subject {
       tied: true,
       dropout,
       padId: 0,
-      // Never generated, so that every answer has its full length.
-      eosId: -1,
+      eosId: 1,
+      endIds: [1],
       startId: 0,
     };
     const source = {
@@ -109,7 +110,8 @@ class Subject {
           inputIds: tensor(ids, shape, "int32").toDtype("int64"),
           attentionMask: tensor(mask, shape, "bool"),
         };
-        return this.#model.generate(inputs, { maxNewTokens }).length;
+        // Nothing ends them, so that every answer has its full length.
+        return greedy(this.#model.startDecoding(inputs), { endIds: [], maxNewTokens }).length;
       });
       seconds.push((performance.now() - started) / 1000);
     }

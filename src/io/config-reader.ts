@@ -5,6 +5,8 @@ import { show } from "./json.js";
 /** Each method returns the value of a key, or `fallback` where the key is absent or null. */
 export interface ConfigReader {
   integer(key: string, fallback?: number): number;
+  /** One whole number or a list of at least one. */
+  integers(key: string, fallback?: readonly number[]): readonly number[];
   /** A whole number of at least one: sizes. */
   count(key: string, fallback?: number): number;
   /** A finite number. */
@@ -28,12 +30,15 @@ export function configReader(values: Readonly<Record<string, unknown>>, file: st
     throw new CheckpointError(`${file}: ${show(key)} ${found}, expected ${expected}`);
   }
   const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+  const isIntegers = (value: unknown): value is number | readonly number[] =>
+    isInteger(value) || (Array.isArray(value) && value.length > 0 && value.every(isInteger));
   const isCount = (value: unknown): value is number => isInteger(value) && value >= 1;
   const isNumber = (value: unknown): value is number => Number.isFinite(value);
   const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
   const isString = (value: unknown): value is string => typeof value === "string";
   return {
     integer: (key, fallback) => read(key, fallback, "a whole number", isInteger),
+    integers: (key, fallback) => [read(key, fallback, "a whole number or a list of them", isIntegers)].flat(),
     count: (key, fallback) => read(key, fallback, "a whole number of at least 1", isCount),
     float: (key, fallback) => read(key, fallback, "a number", isNumber),
     boolean: (key, fallback) => read(key, fallback, "true or false", isBoolean),

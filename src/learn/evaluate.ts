@@ -1,6 +1,7 @@
 /** Answers to a task's test rows by greedy generation, and how many of them are right. */
 import { evaluationBatches, padBatch, SOURCE_MULTIPLE } from "../data/batches.js";
 import { isExactMatch, scoreAnswers } from "../metrics/answers.js";
+import { greedy } from "../models/generate.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
@@ -49,13 +50,11 @@ export function* evaluateTask(
         model.padId,
         SOURCE_MULTIPLE,
       );
-      return model.generate(
-        {
-          inputIds: tensor(ids, shape, "int32", model.device).toDtype("int64"),
-          attentionMask: tensor(mask, shape, "bool", model.device),
-        },
-        { maxNewTokens: settings.maxNewTokens },
-      );
+      const decoding = model.startDecoding({
+        inputIds: tensor(ids, shape, "int32", model.device).toDtype("int64"),
+        attentionMask: tensor(mask, shape, "bool", model.device),
+      });
+      return greedy(decoding, { endIds: model.endIds, maxNewTokens: settings.maxNewTokens });
     });
     for (const [i, row] of rows.entries()) {
       const prediction = tokenizer.decode(generated[i]!, { skipSpecialTokens: true }).trim();

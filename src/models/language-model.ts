@@ -3,6 +3,7 @@ import type { ForwardContext } from "../nn/context.js";
 import type { Linear } from "../nn/linear.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { Decoding } from "./decoding.js";
 
 export interface Batch {
   /** [batch, source] int64 */
@@ -26,10 +27,6 @@ export interface ModelOutput {
   readonly labelTokens: number;
 }
 
-export interface GenerateOptions {
-  readonly maxNewTokens: number;
-}
-
 export interface LanguageModel {
   readonly family: "seq2seq" | "causal";
   /** Dtype of the arithmetic of the frozen weights. */
@@ -43,11 +40,17 @@ export interface LanguageModel {
   readonly padId: number;
   /** Rows of the embedding: no token id may reach it. */
   readonly vocabularySize: number;
+  /** The token that training puts at the end of an answer. */
   readonly eosId: number;
+  /** Every token that ends an answer; `eosId` is one of them. */
+  readonly endIds: readonly number[];
   /** Number of weights of the base model. */
   readonly parameterCount: number;
   forward(batch: Batch, context: ForwardContext): ModelOutput;
-  /** Greedy decoding: per row the new token ids, the end token included where it was reached. */
-  generate(batch: Pick<Batch, "inputIds" | "attentionMask">, options: GenerateOptions): number[][];
+  /**
+   * Runs the prompts: a decoder's are padded on the left, an encoder's on either side. How tokens are then chosen is
+   * written in generate.ts for every family.
+   */
+  startDecoding(batch: Pick<Batch, "inputIds" | "attentionMask">): Decoding;
   dispose(): void;
 }

@@ -1,6 +1,9 @@
 /** model_type of a checkpoint's config.json -> the class that computes it. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { Checkpoint } from "../io/checkpoint.js";
+import { readJsonObject } from "../io/json.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
@@ -30,12 +33,24 @@ export function onDevice(source: WeightSource, device: Device): WeightSource {
   };
 }
 
+/** The config, with the end tokens of generation_config.json where that names some, as transformers takes them. */
+function withEndTokens(
+  config: Readonly<Record<string, unknown>>,
+  folder: string,
+): Readonly<Record<string, unknown>> {
+  const file = join(folder, "generation_config.json");
+  if (!existsSync(file)) return config;
+  const { eos_token_id: ends } = readJsonObject(file);
+  return ends === undefined || ends === null ? config : { ...config, eos_token_id: ends };
+}
+
 /**
  * Opens a Hugging Face model folder. On the cpu, weights of the wanted dtype stay mapped and others are converted; on
  * another device all are copies.
  */
 export function loadModel(folder: string, dtype: DType, device: Device = "cpu"): LanguageModel {
   const checkpoint = Checkpoint.open(folder);
+  const config = withEndTokens(checkpoint.config, folder);
   const file = `${folder}/config.json`;
   const type = checkpoint.config.model_type;
   const family = typeof type === "string" && Object.hasOwn(FAMILIES, type) ? FAMILIES[type] : undefined;
@@ -47,7 +62,7 @@ export function loadModel(folder: string, dtype: DType, device: Device = "cpu"):
   return noGrad(() => {
     let model: LanguageModel | undefined;
     tidy(() => {
-      model = family(onDevice(checkpoint, device), checkpoint.config, dtype, file);
+      model = family(onDevice(checkpoint, device), config, dtype, file);
     });
     return model!;
   });

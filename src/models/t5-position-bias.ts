@@ -32,6 +32,7 @@ export function bucketOf(
 }
 
 const CACHED = 24;
+const ROW_LENGTH = 32;
 
 /** Biases [1, heads, query, key], made once per pair of lengths. The decoder's hide the future with minus infinity. */
 export class PositionBias {
@@ -48,9 +49,11 @@ export class PositionBias {
     return this.#make(0, queries, keys);
   }
 
-  /** The bias of the query at `position` over keys 0..position. */
-  row(position: number): Tensor {
-    return this.#make(position, 1, position + 1);
+  /** The bias [1, heads, 1, keys] of a query at the last key; a view that the open scope owns. */
+  row(keys: number): Tensor {
+    // It depends on the distance alone, so a longer one ends in it, and few lengths need to be made.
+    const made = ROW_LENGTH * 2 ** Math.max(0, Math.ceil(Math.log2(keys / ROW_LENGTH)));
+    return this.#make(made - 1, 1, made).narrow(3, made - keys, keys);
   }
 
   #make(start: number, queries: number, keys: number): Tensor {

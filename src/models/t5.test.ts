@@ -13,6 +13,7 @@ import { withKernels } from "../nn/kernels.js";
 import { inference } from "../tensor/grad.js";
 import { packageRoot } from "../tensor/native.js";
 import { liveTensors } from "../tensor/scope.js";
+import { greedy } from "./generate.js";
 import { loadModel } from "./registry.js";
 import type { T5 } from "./t5.js";
 import { bucketOf } from "./t5-position-bias.js";
@@ -54,7 +55,9 @@ describe.each(["fused", "plain"] as const)("T5 with %s kernels", (mode) => {
           1e-5,
           "encoder",
         );
-        expect(model.generate(batch, { maxNewTokens: 12 })).toEqual(golden.greedy_ids);
+        expect(greedy(model.startDecoding(batch), { endIds: [1], maxNewTokens: 12 })).toEqual(
+          golden.greedy_ids,
+        );
       }),
     );
     model.dispose();
@@ -74,7 +77,9 @@ describe.each(["fused", "plain"] as const)("T5 with %s kernels", (mode) => {
           const encoded = model.encode(batch.inputIds, batch.attentionMask, EVALUATION);
           const features = encoded.select(1, 0).narrow(1, 0, 4).toArray();
           expectClose(features, example.encoder_output_first_position_0_4.flat(), 1e-4, "encoder");
-          expect(model.generate(batch, { maxNewTokens: 10 })).toEqual(example.greedy_ids);
+          expect(greedy(model.startDecoding(batch), { endIds: model.endIds, maxNewTokens: 10 })).toEqual(
+            example.greedy_ids,
+          );
         });
       }
     });
@@ -87,7 +92,12 @@ describe.each(["fused", "plain"] as const)("T5 with %s kernels", (mode) => {
 it("releases everything when a model is disposed", () => {
   const before = liveTensors();
   const model = loadModel(goldenFolder("t5-gated"), "float32");
-  inference(() => model.generate(goldenBatch(readGolden<TinyGolden>("t5-gated")), { maxNewTokens: 3 }));
+  inference(() =>
+    greedy(model.startDecoding(goldenBatch(readGolden<TinyGolden>("t5-gated"))), {
+      endIds: model.endIds,
+      maxNewTokens: 3,
+    }),
+  );
   expect(liveTensors()).toBeGreaterThan(before);
   model.dispose();
   expect(liveTensors()).toBe(before);

@@ -20,11 +20,11 @@ import { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { cat, embedding, full } from "../tensor/functions.gen.js";
-import { inference } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { greedy } from "./generate.js";
-import type { Batch, GenerateOptions, LanguageModel, ModelOutput, WeightSource } from "./language-model.js";
+import { CachedDecoding, type Decoding } from "./decoding.js";
+import type { Batch, LanguageModel, ModelOutput, WeightSource } from "./language-model.js";
+import { RowCache } from "./row-cache.js";
 import { PositionBias } from "./t5-position-bias.js";
 
 export interface T5Config {
@@ -43,6 +43,8 @@ export interface T5Config {
   readonly dropout: number;
   readonly padId: number;
   readonly eosId: number;
+  /** Tokens that end an answer. */
+  readonly endIds: readonly number[];
   readonly startId: number;
 }
 
@@ -56,6 +58,7 @@ export function readT5Config(config: Record<string, unknown>, file: string): T5C
     );
   }
   const encoderLayers = read.integer("num_layers");
+  const [eosId, ...otherEnds] = read.integers("eos_token_id", [1]);
   return {
     vocabulary: read.integer("vocab_size"),
     width: read.integer("d_model"),
@@ -71,7 +74,8 @@ export function readT5Config(config: Record<string, unknown>, file: string): T5C
     tied: read.boolean("tie_word_embeddings", true),
     dropout: read.float("dropout_rate", 0.1),
     padId: read.integer("pad_token_id", 0),
-    eosId: read.integer("eos_token_id", 1),
+    eosId: eosId!,
+    endIds: [eosId!, ...otherEnds],
     startId: read.integer("decoder_start_token_id", 0),
   };
 }
@@ -113,18 +117,23 @@ class SelfAttention {
     return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
   }
 
-  /** One step of decoding: x [rows, 1, width], and the keys and values of the steps before, [rows, length, inner]. */
-  step(
-    x: Tensor,
-    bias: Tensor,
-    before: readonly [Tensor, Tensor] | null,
-  ): { x: Tensor; keys: Tensor; values: Tensor } {
-    const [query, k, v] = this.projections.forward(this.#normed(x), EVALUATION) as [Tensor, Tensor, Tensor];
-    const keys = before ? cat([before[0], k], 1) : k;
-    const values = before ? cat([before[1], v], 1) : v;
-    const { heads } = this.config;
-    const mixed = attention({ query, key: keys, value: values, heads, bias, mask: null, p: 0, seed: 0 });
-    return { x: x.add(this.output.forward(mixed, EVALUATION)), keys, values };
+  /** One step of decoding: x [rows, 1, width]; keys and values side by side go to a slot of the cache. */
+  step(x: Tensor, bias: Tensor, mask: Tensor | null, cache: RowCache, slot: number): Tensor {
+    const { heads, headWidth } = this.config;
+    const inner = heads * headWidth;
+    const qkv = this.projections.forwardStacked(this.#normed(x), EVALUATION);
+    const both = cache.write(slot, qkv.narrow(2, inner, 2 * inner));
+    const mixed = attention({
+      query: qkv.narrow(2, 0, inner),
+      key: both.narrow(2, 0, inner),
+      value: both.narrow(2, inner, inner),
+      heads,
+      bias,
+      mask,
+      p: 0,
+      seed: 0,
+    });
+    return x.add(this.output.forward(mixed, EVALUATION));
   }
 }
 
@@ -266,6 +275,10 @@ export class T5 implements LanguageModel {
     return this.config.eosId;
   }
 
+  get endIds(): readonly number[] {
+    return this.config.endIds;
+  }
+
   /** Final hidden states of the encoder, [batch, source, width]. */
   encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
     const p = context.training ? this.config.dropout : 0;
@@ -333,41 +346,48 @@ export class T5 implements LanguageModel {
     });
   }
 
-  generate(batch: Pick<Batch, "inputIds" | "attentionMask">, { maxNewTokens }: GenerateOptions): number[][] {
-    return inference(() => {
-      const { startId, eosId } = this.config;
-      const encoded = this.encode(batch.inputIds, batch.attentionMask, EVALUATION);
-      const crossed = this.#crossProjections.forward(encoded, EVALUATION);
-      return greedy({
-        rows: batch.inputIds.dim(0),
-        startId,
-        eosId,
-        maxNewTokens,
-        device: this.device,
-        fixed: [batch.attentionMask, ...crossed],
-        step: (ids, position, [mask, ...cross], caches) => {
-          const bias = this.#decoderBias.row(position);
-          let x = embedding(this.#embedding, ids);
-          const grown: Tensor[] = [];
-          for (const [i, { attention, cross: crossAttention, feedForward }] of this.#decoder.entries()) {
-            const before = caches.length > 0 ? ([caches[2 * i]!, caches[2 * i + 1]!] as const) : null;
-            const own = attention.step(x, bias, before);
-            grown.push(own.keys, own.values);
-            const both = crossAttention.forward(
-              own.x,
-              cross[2 * i]!,
-              cross[2 * i + 1]!,
-              mask!,
-              0,
-              EVALUATION,
-            );
-            x = feedForward.forward(both, 0, EVALUATION);
-          }
-          const logits = this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon));
-          return { logits: logits.select(1, 0), caches: grown };
-        },
-      });
+  startDecoding({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Decoding {
+    const rows = inputIds.dim(0);
+    const own = new RowCache(rows, true);
+    // Slot 0 is the mask of the source, the others are the keys and values of the decoder's layers.
+    const crossed = new RowCache(rows, false);
+    const advance = (ids: Tensor): Tensor => this.#step(ids, own, crossed);
+    return new CachedDecoding({
+      model: this,
+      device: this.device,
+      caches: [own, crossed],
+      start: () => {
+        const encoded = this.encode(inputIds, attentionMask, EVALUATION);
+        crossed.extend(inputIds.dim(1));
+        crossed.write(0, attentionMask.unsqueeze(2));
+        for (const [i, projected] of this.#crossProjections.forward(encoded, EVALUATION).entries()) {
+          crossed.write(i + 1, projected);
+        }
+        return advance(full([rows, 1], this.config.startId, { dtype: "int64", device: this.device }));
+      },
+      advance,
     });
+  }
+
+  /** Logits [rows, vocabulary] after one more token per row, ids [rows, 1]. */
+  #step(ids: Tensor, own: RowCache, crossed: RowCache): Tensor {
+    own.extend(1);
+    const bias = this.#decoderBias.row(own.length);
+    const mask = own.mask(this.device);
+    const sourceMask = crossed.read(0).squeeze(2);
+    let x = embedding(this.#embedding, ids);
+    for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
+      x = tidy(() => {
+        const written = attention.step(x, bias, mask, own, i);
+        const [key, value] = [crossed.read(2 * i + 1), crossed.read(2 * i + 2)];
+        return feedForward.forward(
+          cross.forward(written, key, value, sourceMask, 0, EVALUATION),
+          0,
+          EVALUATION,
+        );
+      });
+    }
+    return this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon)).select(1, 0);
   }
 
   dispose(): void {
