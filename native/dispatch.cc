@@ -92,14 +92,20 @@ napi_value schemas(Call& call) {
   return array;
 }
 
-// backward(loss, retainGraph)
+// backward(loss, retainGraph, gradient); the gradient is one unless given
 napi_value backward(Call& call) {
   const at::Tensor& loss = call.engine.get(to_handle(call.env, call.at(0), "loss"));
   const bool retain = !is_nullish(call.env, call.at(1)) && to_bool(call.env, call.at(1), "retainGraph");
   if (!loss.requires_grad()) {
     throw ArgumentError("backward: the loss depends on nothing that is trained; check which parameters require gradients");
   }
-  torch::autograd::backward({loss}, {}, retain, false);
+  torch::autograd::variable_list gradients;
+  if (!is_nullish(call.env, call.at(2))) {
+    const at::Tensor& gradient = call.engine.get(to_handle(call.env, call.at(2), "gradient"));
+    if (gradient.sizes() != loss.sizes()) throw ArgumentError("backward: the gradient has another shape than the tensor");
+    gradients.push_back(gradient);
+  }
+  torch::autograd::backward({loss}, gradients, retain, false);
   return undefined_value(call.env);
 }
 

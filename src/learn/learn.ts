@@ -82,7 +82,7 @@ function accumulate(
     tidy(() => {
       const output = model.forward(batchOf(part, model), context);
       const share = output.labelTokens / labelTokens;
-      (share === 1 ? output.loss : output.loss.mul(share)).backward();
+      output.backward(share);
       taskLoss += output.loss.item() * share;
     });
     for (const row of part) tokens += row.source.length + row.target.length;

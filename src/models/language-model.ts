@@ -6,11 +6,14 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { Decoding } from "./decoding.js";
 
 export interface Batch {
-  /** [batch, source] int64 */
+  /** [batch, source] int64; of a decoder-only model prompt and answer, one after the other. */
   readonly inputIds: Tensor;
   /** [batch, source] bool; true where there is a token */
   readonly attentionMask: Tensor;
-  /** [batch, target] int64; -100 where no loss is taken */
+  /**
+   * [batch, target] int64; -100 where no loss is taken. Of a decoder-only model [batch, source]: the token that stands
+   * there, to be predicted from those before it.
+   */
   readonly labels: Tensor;
 }
 
@@ -25,6 +28,10 @@ export interface ModelOutput {
   readonly loss: Tensor;
   /** How many label tokens the mean runs over. */
   readonly labelTokens: number;
+  /** Tensors that `backward` needs; they belong to the open scope. */
+  readonly held: readonly Tensor[];
+  /** Adds share times the gradients of the loss to those of everything trained. To be called once. */
+  backward(share: number): void;
 }
 
 export interface LanguageModel {

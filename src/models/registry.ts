@@ -8,18 +8,37 @@ import type { Device, DType } from "../tensor/dtype.js";
 import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { LanguageModel, WeightSource } from "./language-model.js";
+import { Llama } from "./llama.js";
+import { readLlamaConfig } from "./llama-config.js";
 import { readT5Config, T5 } from "./t5.js";
 
-/** `config` is the content of the file named `file`. */
-type Family = (
-  source: WeightSource,
-  config: Readonly<Record<string, unknown>>,
-  dtype: DType,
-  file: string,
-) => LanguageModel;
+interface Family {
+  /** `config` is the content of the file named `file`. */
+  create(
+    source: WeightSource,
+    config: Readonly<Record<string, unknown>>,
+    dtype: DType,
+    file: string,
+  ): LanguageModel;
+  /** Weights that a checkpoint may hold and the model does not read. */
+  readonly spare: RegExp;
+}
+
+const LLAMA: Family = {
+  create: (source, config, dtype, file) => new Llama(source, readLlamaConfig(config, file), dtype),
+  // Tables that old versions saved; the head of a model whose head is the embedding.
+  spare: /\.rotary_emb\.inv_freq$|^lm_head\.weight$/,
+};
 
 const FAMILIES: Readonly<Record<string, Family>> = {
-  t5: (source, config, dtype, file) => new T5(source, readT5Config(config, file), dtype),
+  t5: {
+    create: (source, config, dtype, file) => new T5(source, readT5Config(config, file), dtype),
+    spare: /./,
+  },
+  llama: LLAMA,
+  mistral: LLAMA,
+  qwen2: LLAMA,
+  qwen3: LLAMA,
 };
 
 /** The source's weights on a device. */
@@ -62,8 +81,16 @@ export function loadModel(folder: string, dtype: DType, device: Device = "cpu"):
   return noGrad(() => {
     let model: LanguageModel | undefined;
     tidy(() => {
-      model = family(onDevice(checkpoint, device), config, dtype, file);
+      model = family.create(onDevice(checkpoint, device), config, dtype, file);
     });
+    const unread = checkpoint.unused().filter((name) => !family.spare.test(name));
+    if (unread.length > 0) {
+      model!.dispose();
+      throw new CheckpointError(
+        `${folder}: ${unread.length} weights have no place in a model of type ${type}: ${unread.slice(0, 4).join(", ")}`,
+        { hint: `Leaving them out would change its numbers. Does ${file} belong to these weights?` },
+      );
+    }
     return model!;
   });
 }

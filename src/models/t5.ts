@@ -4,6 +4,7 @@
  */
 import { CheckpointError } from "../errors.js";
 import { configReader } from "../io/config-reader.js";
+import { backwardThrough, type Checkpointed, runStages, type Stage } from "../nn/checkpointing.js";
 import { EVALUATION, type ForwardContext } from "../nn/context.js";
 import {
   attention,
@@ -281,15 +282,27 @@ export class T5 implements LanguageModel {
 
   /** Final hidden states of the encoder, [batch, source, width]. */
   encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
+    return this.#encode(inputIds, attentionMask, context).output;
+  }
+
+  /** The encoder's activations may be checkpointed; the decoder's, over a short answer, are always kept. */
+  #encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Checkpointed {
     const p = context.training ? this.config.dropout : 0;
     const bias = this.#encoderBias.full(inputIds.dim(1), inputIds.dim(1));
-    let x = dropout(embedding(this.#embedding, inputIds), p, context.nextSeed());
-    for (const { attention, feedForward } of this.#encoder) {
-      x = tidy(() => {
-        return feedForward.forward(attention.forward(x, bias, attentionMask, p, context), p, context);
-      });
-    }
-    return dropout(rmsNorm(x, this.#encoderNorm, this.config.epsilon), p, context.nextSeed());
+    const stages = this.#encoder.map(({ attention, feedForward }): Stage => {
+      const linears = [...attention.projections.members, attention.output];
+      linears.push(...feedForward.input.members, feedForward.output);
+      return {
+        forward: (x, own) => feedForward.forward(attention.forward(x, bias, attentionMask, p, own), p, own),
+        isTrained: () => linears.some((linear) => linear.isTrained),
+      };
+    });
+    const last: Stage = {
+      forward: (x, own) => dropout(rmsNorm(x, this.#encoderNorm, this.config.epsilon), p, own.nextSeed()),
+      isTrained: () => false,
+    };
+    const x = dropout(embedding(this.#embedding, inputIds), p, context.nextSeed());
+    return runStages([...stages, last], x, context);
   }
 
   /** Final hidden states of the decoder under teacher forcing, [batch, target, width]. */
@@ -324,15 +337,20 @@ export class T5 implements LanguageModel {
 
   forward(batch: Batch, context: ForwardContext): ModelOutput {
     return tidy(() => {
-      const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
-      const hidden = this.#decode(this.#decoderIds(batch.labels), encoded, batch.attentionMask, context);
+      const run = this.#encode(batch.inputIds, batch.attentionMask, context);
+      const hidden = this.#decode(this.#decoderIds(batch.labels), run.output, batch.attentionMask, context);
       // The head is a large part of a small model, and most label positions are padding: only real ones are computed.
       const labels = batch.labels.toArray();
       const positions = labels.flatMap((label, position) => (label === -100 ? [] : [position]));
       const index = tensor(positions, [positions.length], "int64", this.device);
       const rows = hidden.view([-1, this.config.width]).indexSelect(0, index);
       const loss = crossEntropy(this.#logits(rows), batch.labels.view([-1]).indexSelect(0, index));
-      return { loss, labelTokens: positions.length };
+      return {
+        loss,
+        labelTokens: positions.length,
+        held: run.held,
+        backward: (share) => backwardThrough(loss, share, run),
+      };
     });
   }
 

@@ -4,14 +4,16 @@ import type { Rng } from "../random.js";
 export interface ForwardContext {
   /** Dropout is active. */
   readonly training: boolean;
+  /** The backward pass computes the activations of a block again instead of keeping them. */
+  readonly checkpointing: boolean;
   /** A fresh seed for each dropout mask, in the order of the calls. */
   nextSeed(): number;
 }
 
 /** No dropout. */
-export const EVALUATION: ForwardContext = { training: false, nextSeed: () => 0 };
+export const EVALUATION: ForwardContext = { training: false, checkpointing: false, nextSeed: () => 0 };
 
 /** Dropout with masks that depend on the generator alone: equal seeds give equal masks, on any number of threads. */
-export function trainingContext(rng: Rng): ForwardContext {
-  return { training: true, nextSeed: () => rng.uint32() };
+export function trainingContext(rng: Rng, checkpointing = false): ForwardContext {
+  return { training: true, checkpointing, nextSeed: () => rng.uint32() };
 }

@@ -6,7 +6,7 @@
 import * as fused from "../tensor/functions.gen.js";
 import { isRecording } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { AttentionInputs } from "./attention.js";
+import type { AttentionInputs, CausalAttentionInputs } from "./attention.js";
 import type { LowRankInputs } from "./low-rank.js";
 import * as plain from "./plain.js";
 
@@ -70,6 +70,16 @@ export function selfAttention(qkv: Tensor, inputs: Omit<AttentionInputs, "query"
   }
   return fused.selfAttention(qkv, heads, bias, mask, p, seed);
 }
+
+/** Attention of a decoder over what it has read so far. */
+export const causalAttention = (inputs: CausalAttentionInputs): Tensor => plain.causalAttention(inputs);
+
+/** silu(gate) * value */
+export const siluMultiply = (gate: Tensor, value: Tensor): Tensor => plain.siluMultiply(gate, value);
+
+/** Rotary position embedding of every head of x [batch, length, heads * width]; cos, sin [1 or batch, length, width / 2]. */
+export const rotate = (x: Tensor, cos: Tensor, sin: Tensor, heads: number, scale = 1): Tensor =>
+  plain.rotate(x, cos, sin, heads, scale);
 
 /** A linear layer with low-rank additions to its output. */
 export function lowRankLinear(inputs: LowRankInputs): Tensor {

@@ -35,6 +35,11 @@ export class Linear {
     this.inputs = weight.dim(1);
   }
 
+  /** Whether an addition is being trained. */
+  get isTrained(): boolean {
+    return this.additions.some(({ a, b }) => a.requiresGrad || b.requiresGrad);
+  }
+
   forward(x: Tensor, context: ForwardContext): Tensor {
     return applyLinears(x, this.weight, this.bias, [this], context);
   }

@@ -2,9 +2,9 @@
  * The plain formulation of every fused operator, in libtorch's own operators. A fused operator must equal it (the tests
  * compare them under equal dropout masks); it also serves wherever the fused one does not apply.
  */
-import { cat, dropoutKeep, linear, zeros } from "../tensor/functions.gen.js";
+import { arange, cat, dropoutKeep, linear, stack, zeros } from "../tensor/functions.gen.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { AttentionInputs } from "./attention.js";
+import type { AttentionInputs, CausalAttentionInputs } from "./attention.js";
 import { groupSeed, keepProbability, type LowRankInputs } from "./low-rank.js";
 
 /** x * weight / sqrt(mean(x^2) + eps) over the last dimension, in float32. */
@@ -41,6 +41,19 @@ export const gatedGeluDropout = (gate: Tensor, value: Tensor, p: number, seed: n
     seed,
   ).toDtype(gate.dtype);
 
+export const siluMultiply = (gate: Tensor, value: Tensor): Tensor =>
+  gate.toDtype("float32").silu().mul(value.toDtype("float32")).toDtype(gate.dtype);
+
+/** Turns dimensions j and j + half of every head by an angle, then multiplies by `scale`; cos, sin [rows, length, half]. */
+export function rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, scale: number): Tensor {
+  const [batch, length, inner] = x.shape as [number, number, number];
+  const split = x.toDtype("float32").reshape([batch, length, heads, 2, inner / heads / 2]);
+  const [first, second] = [split.select(3, 0), split.select(3, 1)];
+  const [c, s] = [cos.unsqueeze(2).mul(scale), sin.unsqueeze(2).mul(scale)];
+  const turned = stack([first.mul(c).sub(second.mul(s)), second.mul(c).add(first.mul(s))], 3);
+  return turned.reshape(x.shape).toDtype(x.dtype);
+}
+
 const splitHeads = (x: Tensor, heads: number): Tensor =>
   x.reshape([x.dim(0), x.dim(1), heads, x.dim(2) / heads]).transpose(1, 2);
 
@@ -57,6 +70,27 @@ export function attention({ query, key, value, heads, bias, mask, p, seed }: Att
   const safe = mask ? probabilities.maskedFill(probabilities.isnan(), 0) : probabilities;
   const mixed = dropout(safe, p, seed).toDtype(query.dtype).matmul(splitHeads(value, heads));
   return mixed.transpose(1, 2).reshape(query.shape);
+}
+
+/** dropout(softmax(q k^T)) v head by head, over the keys up to each query that may be attended to; softmax in float32. */
+export function causalAttention(inputs: CausalAttentionInputs): Tensor {
+  const { query, key, value, heads, keyValueHeads, window, mask, p, seed } = inputs;
+  const { device } = query;
+  const [batch, queries, inner] = query.shape as [number, number, number];
+  const [keys, width, shared] = [key.dim(1), inner / heads, heads / keyValueHeads];
+  // [batch, heads of keys and values, query heads that share one, length, width]
+  const grouped = (x: Tensor, each: number) =>
+    x.reshape([batch, x.dim(1), keyValueHeads, each, width]).permute([0, 2, 3, 1, 4]);
+  const scores = grouped(query, shared).matmul(grouped(key, 1).transpose(3, 4)).toDtype("float32");
+  const reach = arange(0, keys, 1, { device }).sub(arange(keys - queries, keys, 1, { device }).unsqueeze(1));
+  let blocked = reach.gt(0);
+  if (window !== null) blocked = blocked.logicalOr(reach.le(-window));
+  if (mask) blocked = blocked.logicalOr(mask.logicalNot().reshape([batch, 1, 1, 1, keys]));
+  const probabilities = scores.maskedFill(blocked, Number.NEGATIVE_INFINITY).softmax(-1);
+  // A row without any key would be a row of NaN; it attends to nothing.
+  const safe = mask ? probabilities.maskedFill(probabilities.isnan(), 0) : probabilities;
+  const mixed = dropout(safe, p, seed).toDtype(query.dtype).matmul(grouped(value, 1));
+  return mixed.permute([0, 3, 1, 2, 4]).reshape(query.shape);
 }
 
 /** x W^T + bias, plus scale_i * drop(x) A_i^T B_i^T in the columns from offset_i on. */

@@ -28,7 +28,7 @@ export interface Native {
   lookup(name: string, overload: string): number;
   call(operator: number, ...values: unknown[]): unknown;
   schemas(prefix: string): string[];
-  backward(loss: Handle, retainGraph?: boolean): void;
+  backward(loss: Handle, retainGraph?: boolean, gradient?: Handle | null): void;
   grad(outputs: readonly Handle[], inputs: readonly Handle[], retainGraph?: boolean): (Handle | null)[];
   setRequiresGrad(tensor: Handle, flag: boolean): void;
   requiresGrad(tensor: Handle): boolean;

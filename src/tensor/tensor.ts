@@ -92,9 +92,12 @@ export class Tensor extends TensorMethods {
     guarded((engine) => engine.setGradient(this.handle, value?.handle ?? null));
   }
 
-  /** Accumulates d(this)/d(leaf) into every leaf that requires a gradient. This tensor has one element. */
-  backward(options: { retainGraph?: boolean } = {}): void {
-    guarded((engine) => engine.backward(this.handle, options.retainGraph ?? false));
+  /**
+   * Accumulates d(this)/d(leaf) into every leaf that requires a gradient. This tensor has one element, or `gradient` is
+   * the gradient of the loss with respect to it, of its shape.
+   */
+  backward({ retainGraph = false, gradient }: { retainGraph?: boolean; gradient?: Tensor } = {}): void {
+    guarded((engine) => engine.backward(this.handle, retainGraph, gradient?.handle ?? null));
   }
 
   /** Survives every scope until disposed; for parameters, optimizer state and the like, which have an owner. */

@@ -1,0 +1,301 @@
+/**
+ * The LLaMA family: decoder-only transformers with RMS norm, rotary positions, gated feed-forward and grouped-query
+ * attention. One implementation for LLaMA 1 to 3, Mistral, Qwen2 and Qwen3, told apart by the checkpoint's config.
+ * Sources: Touvron et al. 2023, Jiang et al. 2023, the Qwen2 and Qwen3 reports, and the layout of Hugging Face's checkpoints.
+ */
+import { TensorError } from "../errors.js";
+import { backwardThrough, runStages, type Stage } from "../nn/checkpointing.js";
+import { EVALUATION, type ForwardContext } from "../nn/context.js";
+import {
+  causalAttention,
+  crossEntropy,
+  lowRankLinear,
+  rmsNorm,
+  rotate,
+  siluMultiply,
+} from "../nn/kernels.js";
+import { Linear, LinearGroup } from "../nn/linear.js";
+import { tensor } from "../tensor/create.js";
+import type { Device, DType } from "../tensor/dtype.js";
+import { embedding } from "../tensor/functions.gen.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { CachedDecoding, type Decoding } from "./decoding.js";
+import type { Batch, LanguageModel, ModelOutput, WeightSource } from "./language-model.js";
+import type { LlamaConfig } from "./llama-config.js";
+import { type Rotation, RotationTable } from "./rope.js";
+import { RowCache } from "./row-cache.js";
+
+/** Where the tokens of a batch stand. */
+interface Places {
+  readonly rotation: Rotation;
+  /** [batch, keys] bool, true where there is a token, or null where causality alone keeps padding out. */
+  readonly mask: Tensor | null;
+  /** Keys and values of the tokens before, to be added to; slots 2 layer and 2 layer + 1. */
+  readonly cache: RowCache | null;
+}
+
+class Block {
+  constructor(
+    readonly layer: number,
+    readonly config: LlamaConfig,
+    readonly attentionNorm: Tensor,
+    /** Queries, keys and values. */
+    readonly projections: LinearGroup,
+    readonly headNorms: { readonly query: Tensor; readonly key: Tensor } | null,
+    readonly output: Linear,
+    readonly feedForwardNorm: Tensor,
+    /** Gate and value. */
+    readonly input: LinearGroup,
+    readonly down: Linear,
+  ) {}
+
+  forward(x: Tensor, places: Places, context: ForwardContext): Tensor {
+    const attended = x.add(
+      this.#attend(rmsNorm(x, this.attentionNorm, this.config.epsilon), places, context),
+    );
+    const normed = rmsNorm(attended, this.feedForwardNorm, this.config.epsilon);
+    const [gate, value] = this.input.forward(normed, context) as [Tensor, Tensor];
+    return attended.add(this.down.forward(siluMultiply(gate, value), context));
+  }
+
+  #attend(normed: Tensor, { rotation, mask, cache }: Places, context: ForwardContext): Tensor {
+    const { heads, keyValueHeads, headWidth, windows, dropout } = this.config;
+    const [query, key, value] = this.projections.forward(normed, context) as [Tensor, Tensor, Tensor];
+    const { cos, sin } = rotation;
+    const turned = rotate(this.#normHeads(key, "key"), cos, sin, keyValueHeads, 1);
+    const p = context.training ? dropout : 0;
+    const mixed = causalAttention({
+      // The scale of the scores goes into the queries.
+      query: rotate(this.#normHeads(query, "query"), cos, sin, heads, headWidth ** -0.5),
+      key: cache ? cache.write(2 * this.layer, turned) : turned,
+      value: cache ? cache.write(2 * this.layer + 1, value) : value,
+      heads,
+      keyValueHeads,
+      window: windows[this.layer]!,
+      mask,
+      p,
+      seed: p > 0 ? context.nextSeed() : 0,
+    });
+    return this.output.forward(mixed, context);
+  }
+
+  #normHeads(x: Tensor, which: "query" | "key"): Tensor {
+    if (!this.headNorms) return x;
+    const { headWidth, epsilon } = this.config;
+    const heads = x.reshape([x.dim(0), x.dim(1), x.dim(2) / headWidth, headWidth]);
+    return rmsNorm(heads, this.headNorms[which], epsilon).reshape(x.shape);
+  }
+
+  get linears(): readonly Linear[] {
+    return [...this.projections.members, this.output, ...this.input.members, this.down];
+  }
+}
+
+export class Llama implements LanguageModel {
+  readonly family = "causal";
+  readonly defaultTargets = ["q_proj", "v_proj"];
+  readonly linears = new Map<string, Linear>();
+  readonly parameterCount: number;
+  readonly #owned: Tensor[] = [];
+  readonly #groups: LinearGroup[] = [];
+  readonly #embedding: Tensor;
+  readonly #blocks: Block[] = [];
+  readonly #norm: Tensor;
+  /** [vocabulary, width] */
+  readonly #head: Tensor;
+  readonly #rotations: RotationTable;
+
+  /** Takes its weights from the source: mapped where the dtype agrees, converted otherwise. */
+  constructor(
+    source: WeightSource,
+    readonly config: LlamaConfig,
+    readonly dtype: DType,
+  ) {
+    const { vocabulary, width, feedForward, heads, keyValueHeads, headWidth, biases } = config;
+    let parameters = 0;
+    const weight = (name: string, shape: readonly number[]): Tensor => {
+      const stored = source.tensor(name, shape);
+      parameters += stored.size;
+      const converted = stored.dtype === dtype ? stored : stored.toDtype(dtype);
+      this.#owned.push(converted.keep());
+      return converted;
+    };
+    const layer = (name: string, outputs: number, inputs: number, hasBias: boolean): Linear => {
+      const matrix = weight(`${name}.weight`, [outputs, inputs]);
+      const made = new Linear(name, matrix, hasBias ? weight(`${name}.bias`, [outputs]) : null);
+      this.linears.set(name, made);
+      return made;
+    };
+    const group = (members: readonly Linear[]): LinearGroup => {
+      const made = new LinearGroup(members);
+      this.#groups.push(made);
+      return made;
+    };
+    this.#embedding = weight("model.embed_tokens.weight", [vocabulary, width]);
+    for (const index of config.windows.keys()) {
+      const at = (name: string) => `model.layers.${index}.${name}`;
+      const norm = (name: string, size: number) => weight(at(`${name}.weight`), [size]);
+      const projection = (name: string, rows: number) =>
+        layer(at(`self_attn.${name}_proj`), rows * headWidth, width, biases.queryKeyValue);
+      const projections = group([
+        projection("q", heads),
+        projection("k", keyValueHeads),
+        projection("v", keyValueHeads),
+      ]);
+      const output = layer(at("self_attn.o_proj"), width, heads * headWidth, biases.output);
+      const inputs = ["gate", "up"].map((name) =>
+        layer(at(`mlp.${name}_proj`), feedForward, width, biases.feedForward),
+      );
+      const down = layer(at("mlp.down_proj"), width, feedForward, biases.feedForward);
+      const headNorms = config.headNorms
+        ? { query: norm("self_attn.q_norm", headWidth), key: norm("self_attn.k_norm", headWidth) }
+        : null;
+      this.#blocks.push(
+        new Block(
+          index,
+          config,
+          norm("input_layernorm", width),
+          projections,
+          headNorms,
+          output,
+          norm("post_attention_layernorm", width),
+          group(inputs),
+          down,
+        ),
+      );
+    }
+    this.#norm = weight("model.norm.weight", [width]);
+    this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [vocabulary, width]);
+    this.#rotations = new RotationTable(config.rope, this.device);
+    this.parameterCount = parameters;
+  }
+
+  get device(): Device {
+    return this.#embedding.device;
+  }
+
+  get padId(): number {
+    return this.config.padId;
+  }
+
+  get vocabularySize(): number {
+    return this.config.vocabulary;
+  }
+
+  get eosId(): number {
+    return this.config.endIds[0]!;
+  }
+
+  get endIds(): readonly number[] {
+    return this.config.endIds;
+  }
+
+  #stages(places: Places): Stage[] {
+    return this.#blocks.map((block) => ({
+      forward: (x, context) => block.forward(x, places, context),
+      isTrained: () => block.linears.some((linear) => linear.isTrained),
+    }));
+  }
+
+  /** Of whole sequences. Padding behind a row needs no mask: no token looks ahead. */
+  #placesOf(attentionMask: Tensor): Places {
+    const [rows, length] = attentionMask.shape as [number, number];
+    const flags = attentionMask.toArray();
+    const isPadded = flags.some((flag, i) => flag !== 0 && i % length > 0 && flags[i - 1] === 0);
+    if (!isPadded) return { rotation: this.#rotations.range(0, length), mask: null, cache: null };
+    const positions: number[] = [];
+    for (const [i, flag] of flags.entries()) {
+      const before = i % length === 0 ? -1 : positions[i - 1]!;
+      positions.push(flag === 0 ? before : before + 1);
+    }
+    const known = positions.map((position) => Math.max(position, 0));
+    return { rotation: this.#rotations.at(known, rows), mask: attentionMask, cache: null };
+  }
+
+  /** Hidden states [..., width] to logits [..., vocabulary]. */
+  #logits(hidden: Tensor): Tensor {
+    const x = rmsNorm(hidden, this.#norm, this.config.epsilon);
+    return lowRankLinear({ x, weight: this.#head, bias: null, terms: [], p: 0, seed: 0 });
+  }
+
+  forward(batch: Batch, context: ForwardContext): ModelOutput {
+    return tidy(() => {
+      const length = batch.inputIds.dim(1);
+      const places = this.#placesOf(batch.attentionMask);
+      const run = runStages(this.#stages(places), embedding(this.#embedding, batch.inputIds), context);
+      // A label is predicted from the position before it; the head computes those positions alone.
+      const labels = batch.labels.toArray();
+      const positions = labels.flatMap((label, i) => (label === -100 || i % length === 0 ? [] : [i]));
+      const pick = (x: Tensor, shift: number) => {
+        const index = positions.map((position) => position + shift);
+        return x.indexSelect(0, tensor(index, [index.length], "int64", this.device));
+      };
+      const hidden = pick(run.output.view([-1, this.config.width]), -1);
+      const loss = crossEntropy(this.#logits(hidden), pick(batch.labels.view([-1]), 0));
+      return {
+        loss,
+        labelTokens: positions.length,
+        held: [...run.held, places.rotation.cos, places.rotation.sin],
+        backward: (share) => backwardThrough(loss, share, run),
+      };
+    });
+  }
+
+  /** Logits of every position, [batch, length, vocabulary]. */
+  logits(batch: Pick<Batch, "inputIds" | "attentionMask">, context: ForwardContext): Tensor {
+    return tidy(() => {
+      const stages = this.#stages(this.#placesOf(batch.attentionMask));
+      return this.#logits(runStages(stages, embedding(this.#embedding, batch.inputIds), context).output);
+    });
+  }
+
+  startDecoding({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Decoding {
+    const [rows, length] = inputIds.shape as [number, number];
+    const cache = new RowCache(rows, true);
+    return new CachedDecoding({
+      model: this,
+      device: this.device,
+      caches: [cache],
+      start: () => this.#extend(inputIds, cache, tokensOf(attentionMask.toArray(), length)),
+      advance: (ids) => this.#extend(ids, cache, undefined),
+    });
+  }
+
+  /** Runs new columns of tokens, ids [rows, columns]; `tokens` of them, at the end, are not padding (default all). */
+  #extend(ids: Tensor, cache: RowCache, tokens: readonly number[] | undefined): Tensor {
+    const [rows, columns] = ids.shape as [number, number];
+    cache.extend(columns, tokens);
+    const mask = cache.mask(this.device);
+    const positions = cache.lengths.flatMap((count) =>
+      Array.from({ length: columns }, (_, i) => Math.max(count - columns + i, 0)),
+    );
+    const rotation = mask
+      ? this.#rotations.at(positions, rows)
+      : this.#rotations.range(cache.length - columns, columns);
+    let x = embedding(this.#embedding, ids);
+    for (const stage of this.#stages({ rotation, mask, cache })) {
+      x = tidy(() => stage.forward(x, EVALUATION));
+    }
+    return this.#logits(x.select(1, columns - 1));
+  }
+
+  dispose(): void {
+    for (const owned of this.#owned) owned.dispose();
+    for (const group of this.#groups) group.dispose();
+    this.#rotations.dispose();
+  }
+}
+
+/** Tokens of each row of a mask that is padded on the left. */
+function tokensOf(flags: readonly number[], length: number): number[] {
+  const counts = Array.from({ length: flags.length / length }, () => 0);
+  for (const [i, flag] of flags.entries()) {
+    const row = Math.floor(i / length);
+    if (flag !== 0) counts[row]!++;
+    else if (counts[row]! > 0) {
+      throw new TensorError(`row ${row} of the prompts has padding after a token, expected it on the left`);
+    }
+  }
+  return counts;
+}
