@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Rng } from "../random.js";
 import {
   batchesPerEpoch,
+  causalBatch,
   evaluationBatches,
   padBatch,
   planBatches,
@@ -108,4 +109,38 @@ test("sources of an encoder-decoder batch are padded to a multiple of tokens, la
   expect(source.tokens).toBe(5);
   expect([...labels.ids]).toEqual([4, 1, -100, 6, 7, 1]);
   expect(labels.shape).toEqual([2, 3]);
+});
+
+test("puts a decoder's targets behind their sources, pads behind both and takes the loss on targets alone", () => {
+  const rows = [
+    { source: [1, 5, 6], target: [7, 2] },
+    { source: [1, 8], target: [9, 9, 2] },
+    { source: [1], target: [2] },
+  ];
+  const { source, labels } = causalBatch(rows, 0);
+  const head = (values: Int32Array | Uint8Array, row: number) =>
+    Array.from(values.slice(row * SOURCE_MULTIPLE, row * SOURCE_MULTIPLE + 6));
+  expect(source.shape).toEqual([3, SOURCE_MULTIPLE]);
+  expect(labels.shape).toEqual(source.shape);
+  expect([0, 1, 2].map((row) => head(source.ids, row))).toEqual([
+    [1, 5, 6, 7, 2, 0],
+    [1, 8, 9, 9, 2, 0],
+    [1, 2, 0, 0, 0, 0],
+  ]);
+  expect([0, 1, 2].map((row) => head(source.mask, row))).toEqual([
+    [1, 1, 1, 1, 1, 0],
+    [1, 1, 1, 1, 1, 0],
+    [1, 1, 0, 0, 0, 0],
+  ]);
+  expect([0, 1, 2].map((row) => head(labels.ids, row))).toEqual([
+    [-100, -100, -100, 7, 2, -100],
+    [-100, -100, 9, 9, 2, -100],
+    [-100, 2, -100, -100, -100, -100],
+  ]);
+});
+
+test("pads prompts on the left when told to", () => {
+  const { ids, mask } = padBatch([[5, 6, 7], [8]], 0, 4, "start");
+  expect(Array.from(ids)).toEqual([0, 5, 6, 7, 0, 0, 0, 8]);
+  expect(Array.from(mask)).toEqual([0, 1, 1, 1, 0, 0, 0, 1]);
 });

@@ -74,7 +74,7 @@ function checkCount(what: string, value: number): void {
 }
 
 export interface PaddedRows {
-  /** Row-major, `shape[0] * shape[1]` ids, padded at the end of each row. */
+  /** Row-major, `shape[0] * shape[1]` ids, padded at one end of each row. */
   readonly ids: Int32Array;
   /** 1 where `ids` holds a token of the row, 0 where it holds padding. */
   readonly mask: Uint8Array;
@@ -90,16 +90,22 @@ export interface PaddedRows {
  */
 export const SOURCE_MULTIPLE = 16;
 
-/** Pads rows of token ids to the longest of them, rounded up to a multiple of `multiple`. */
-export function padBatch(rows: readonly (readonly number[])[], padId: number, multiple = 1): PaddedRows {
+/** Pads rows of token ids to the longest of them, rounded up to a multiple of `multiple`, behind or before the tokens. */
+export function padBatch(
+  rows: readonly (readonly number[])[],
+  padId: number,
+  multiple = 1,
+  side: "end" | "start" = "end",
+): PaddedRows {
   const longest = rows.reduce((length, row) => Math.max(length, row.length), 0);
   if (longest === 0) throw new DataError(`a batch of ${rows.length} rows has no tokens`);
   const width = Math.ceil(longest / multiple) * multiple;
   const ids = new Int32Array(rows.length * width).fill(padId);
   const mask = new Uint8Array(rows.length * width);
   for (const [index, row] of rows.entries()) {
-    ids.set(row, index * width);
-    mask.fill(1, index * width, index * width + row.length);
+    const first = index * width + (side === "end" ? 0 : width - row.length);
+    ids.set(row, first);
+    mask.fill(1, first, first + row.length);
   }
   return { ids, mask, shape: [rows.length, width], tokens: rows.reduce((sum, row) => sum + row.length, 0) };
 }
@@ -107,17 +113,19 @@ export function padBatch(rows: readonly (readonly number[])[], padId: number, mu
 /** Marks label positions without a loss. */
 export const IGNORED_LABEL = -100;
 
-/** A batch for an encoder-decoder: padded sources, and targets whose padding carries no loss. */
-export interface Seq2seqBatch {
+interface SourceAndTarget {
+  readonly source: readonly number[];
+  readonly target: readonly number[];
+}
+
+export interface TrainingBatch {
   readonly source: PaddedRows;
-  /** `ids` holds the labels, -100 where padded. */
+  /** `ids` holds the labels, -100 where there is no loss. */
   readonly labels: PaddedRows;
 }
 
-export function seq2seqBatch(
-  rows: readonly { readonly source: readonly number[]; readonly target: readonly number[] }[],
-  padId: number,
-): Seq2seqBatch {
+/** A batch for an encoder-decoder: padded sources, and targets whose padding carries no loss. */
+export function seq2seqBatch(rows: readonly SourceAndTarget[], padId: number): TrainingBatch {
   return {
     source: padBatch(
       rows.map((row) => row.source),
@@ -127,6 +135,25 @@ export function seq2seqBatch(
     labels: padBatch(
       rows.map((row) => row.target),
       IGNORED_LABEL,
+    ),
+  };
+}
+
+/**
+ * A batch for a decoder-only model: each target behind its source in one row, the labels alike, without a loss on the
+ * source. Padding stands behind the tokens, where no token sees it.
+ */
+export function causalBatch(rows: readonly SourceAndTarget[], padId: number): TrainingBatch {
+  return {
+    source: padBatch(
+      rows.map(({ source, target }) => [...source, ...target]),
+      padId,
+      SOURCE_MULTIPLE,
+    ),
+    labels: padBatch(
+      rows.map(({ source, target }) => [...source.map(() => IGNORED_LABEL), ...target]),
+      IGNORED_LABEL,
+      SOURCE_MULTIPLE,
     ),
   };
 }

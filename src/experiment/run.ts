@@ -44,8 +44,12 @@ export function checkDevice(device: Config["device"]): void {
   );
 }
 
-function encodeTask(task: Task, tokenizer: Tokenizer, config: Config): EncodedTask {
+function encodeTask(task: Task, tokenizer: Tokenizer, model: LanguageModel, config: Config): EncodedTask {
+  const { eosId } = tokenizer;
+  const isEnd = eosId !== null && model.endIds.includes(eosId);
   const limits = {
+    // The tokenizer knows how this checkpoint ends an answer, if generation stops there.
+    endId: model.family === "seq2seq" ? null : isEnd ? eosId : model.eosId,
     truncate: config.truncate,
     sourceLimit: config.maxSourceLength,
     targetLimit: config.maxTargetLength,
@@ -138,7 +142,7 @@ export async function* runExperiment(
     folder.writeRecord(foldRecord(said, details)!);
     for (const message of notes) yield say({ type: "note", level: "info", message });
 
-    const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, config));
+    const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, model, config));
     const limits = { sourceLimit: config.maxSourceLength, targetLimit: config.maxTargetLength };
     yield say({
       type: "lengths",

@@ -166,6 +166,11 @@ export const configSchema = group({
     lengthBuckets: flag()
       .default(true)
       .describe("put rows of similar length into a batch, which saves padding"),
+    checkpointing: flag()
+      .default(false)
+      .describe(
+        "compute activations again in the backward pass instead of keeping them: less memory, more time",
+      ),
     maxSteps: whole({ min: 1 })
       .nullable()
       .default(null)

@@ -49,6 +49,7 @@ export function* evaluateTask(
         rows.map((row) => task.test[row]!.source),
         model.padId,
         SOURCE_MULTIPLE,
+        model.family === "causal" ? "start" : "end",
       );
       const decoding = model.startDecoding({
         inputIds: tensor(ids, shape, "int32", model.device).toDtype("int64"),

@@ -1,6 +1,6 @@
 /** Learns the tasks of a stream one after another and reports everything that happens as an event. */
 
-import { batchesPerEpoch, planBatches, seq2seqBatch } from "../data/batches.js";
+import { batchesPerEpoch, causalBatch, planBatches, seq2seqBatch } from "../data/batches.js";
 import type { EncodedExample } from "../data/encode.js";
 import { RunError } from "../errors.js";
 import type { ActiveMethod } from "../methods/method.js";
@@ -24,6 +24,8 @@ export interface TrainingSettings {
   readonly weightDecay: number;
   readonly clip: { readonly norm: number | null; readonly scope: "total" | "task-only" };
   readonly lengthBuckets: boolean;
+  /** Activations are computed again in the backward pass instead of kept. */
+  readonly checkpointing: boolean;
   readonly maxSteps: number | null;
   readonly logEvery: number;
 }
@@ -49,7 +51,7 @@ export interface StepReport {
 
 /** The tensors of some rows, on the model's device. Belongs to the open scope. */
 export function batchOf(rows: readonly EncodedExample[], model: LanguageModel): Batch {
-  const { source, labels } = seq2seqBatch(rows, model.padId);
+  const { source, labels } = (model.family === "causal" ? causalBatch : seq2seqBatch)(rows, model.padId);
   const { device } = model;
   return {
     inputIds: tensor(source.ids, source.shape, "int32", device).toDtype("int64"),
@@ -175,7 +177,7 @@ export function* trainTask(
     trainable: parameters.reduce((count, { tensor: parameter }) => count + parameter.size, 0),
     rows: task.train.length,
   };
-  const context = trainingContext(rng.fork("dropout"));
+  const context = trainingContext(rng.fork("dropout"), settings.checkpointing);
   const plan = planBatches(
     task.train.map((row) => row.sourceLength),
     {

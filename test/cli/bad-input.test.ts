@@ -102,7 +102,8 @@ describe("a checkpoint", () => {
     [
       "foreign",
       (name) => model(name, (path) => editConfig(path, { model_type: "bert" })),
-      (name) => `${folder(name)}/config.json: model_type is "bert"; supported are t5.`,
+      (name) =>
+        `${folder(name)}/config.json: model_type is "bert"; supported are t5, llama, mistral, qwen2, qwen3.`,
     ],
     [
       "wordless",

@@ -36,6 +36,7 @@ export const tinySettings: TrainingSettings = {
   weightDecay: 0,
   clip: { norm: 1, scope: "total" },
   lengthBuckets: false,
+  checkpointing: false,
   maxSteps: null,
   logEvery: 1,
 };

@@ -17,8 +17,8 @@ import { readSpecialIds, type SpecialIds } from "./special-tokens.js";
 import { wellFormed } from "./unicode.js";
 
 export interface EncodeOptions {
-  /** Whether to add the special tokens the file's post-processor names (default true). */
-  readonly addSpecialTokens?: boolean;
+  /** Whether to add the special tokens the file's post-processor names (default true); "before": those in front alone. */
+  readonly addSpecialTokens?: boolean | "before";
   /** Greatest number of ids, special tokens counted; the end of a longer text is cut off, special tokens are kept. */
   readonly maxLength?: number;
 }
@@ -96,8 +96,9 @@ export class Tokenizer {
    * @throws ConfigError when `maxLength` leaves no room for the special tokens
    */
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const { before, after } =
-      options.addSpecialTokens === false ? { before: [], after: [] } : this.postProcessor;
+    const add = options.addSpecialTokens ?? true;
+    const before = add === false ? [] : this.postProcessor.before;
+    const after = add === true ? this.postProcessor.after : [];
     const specials = before.length + after.length;
     const { maxLength = Number.POSITIVE_INFINITY } = options;
     if (!(maxLength >= specials)) {
