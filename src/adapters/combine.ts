@@ -1,5 +1,5 @@
 /** One adapter out of several: what they add up to, and what lies between two. */
-import { cat } from "../tensor/functions.gen.js";
+import { cat, zeros } from "../tensor/functions.gen.js";
 import { tidy } from "../tensor/scope.js";
 import type { AdapterDelta, LowRankDelta } from "./delta.js";
 
@@ -38,6 +38,26 @@ export function stackAdapters(deltas: readonly AdapterDelta[], name: string): Ad
     ]);
   });
   return { name, scale: last.scale, modules: new Map(stacked) };
+}
+
+/**
+ * The adapters with the same modules, those of all of them: a module that one lacks, which it leaves as it is, becomes a
+ * zero of rank 1. New factors belong to the open scope.
+ */
+export function withSameModules(deltas: readonly AdapterDelta[]): AdapterDelta[] {
+  const shapes = new Map<string, LowRankDelta>();
+  for (const { modules } of deltas) for (const [name, pair] of modules) shapes.set(name, pair);
+  return deltas.map((delta) => {
+    if (delta.modules.size === shapes.size) return delta;
+    const pairs = [...shapes].map(([name, { a, b }]): [string, LowRankDelta] => [
+      name,
+      delta.modules.get(name) ?? {
+        a: zeros([1, a.dim(1)], { device: a.device }),
+        b: zeros([b.dim(0), 1], { device: b.device }),
+      },
+    ]);
+    return { ...delta, modules: new Map(pairs) };
+  });
 }
 
 /**

@@ -2,7 +2,7 @@
  * LoRA (Hu et al. 2021) for a stream of tasks: one trainable adapter, the earlier ones frozen and either kept stacked
  * beside it or merged into the weights in float32. y = W x + s (B_prev A_prev + B A) drop(x), s = alpha / rank.
  */
-import { ConfigError } from "../errors.js";
+import { CheckpointError, ConfigError } from "../errors.js";
 import type { LanguageModel } from "../models/language-model.js";
 import type { Linear, LowRankAddition } from "../nn/linear.js";
 import type { Parameter } from "../nn/optim.js";
@@ -13,6 +13,7 @@ import { cat, zeros } from "../tensor/functions.gen.js";
 import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { withScale } from "./combine.js";
 import type { AdapterDelta, LowRankDelta } from "./delta.js";
 
 export interface LoraOptions {
@@ -52,22 +53,55 @@ export function targetLinears(model: LanguageModel, targets: readonly string[] |
   return [...model.linears.values()].filter((linear) => wanted.some((target) => matches(linear, target)));
 }
 
+/**
+ * Throws a CheckpointError unless every module of the adapter is a linear layer of the model and of its shape; one that
+ * passes may leave layers out.
+ */
+export function checkFit(
+  delta: AdapterDelta,
+  linears: ReadonlyMap<string, Pick<Linear, "inputs" | "outputs">>,
+): void {
+  for (const [name, { a, b }] of delta.modules) {
+    const layer = linears.get(name);
+    if (!layer) {
+      const names = [...new Set([...linears.keys()].map((each) => each.split(".").at(-1)))].sort();
+      throw new CheckpointError(
+        `adapter ${delta.name}: the model has no linear layer ${name}; its layers are named ${names.join(", ")}`,
+        { hint: "Was the adapter trained on a model of this architecture and with as many layers?" },
+      );
+    }
+    if (a.dim(1) !== layer.inputs || b.dim(0) !== layer.outputs) {
+      throw new CheckpointError(
+        `adapter ${delta.name}: ${name} has ${a.dim(1)} inputs and ${b.dim(0)} outputs there, ${layer.inputs} and ${layer.outputs} in the model`,
+        { hint: "Was the adapter trained on a model of this size?" },
+      );
+    }
+  }
+}
+
+const newModule = (linear: Linear): LoraModule => ({
+  name: linear.name,
+  linear,
+  current: null,
+  previous: null,
+  master: null,
+});
+
 export class Lora {
+  /** The trained layers. */
   readonly modules: readonly LoraModule[];
   readonly scale: number;
+  readonly #model: LanguageModel;
+  /** Layers that only frozen adapters change, as those of other target modules. */
+  readonly #others = new Map<string, LoraModule>();
 
   constructor(
     model: LanguageModel,
     readonly options: LoraOptions,
   ) {
     this.scale = options.alpha / options.rank;
-    this.modules = targetLinears(model, options.targetModules).map((linear) => ({
-      name: linear.name,
-      linear,
-      current: null,
-      previous: null,
-      master: null,
-    }));
+    this.#model = model;
+    this.modules = targetLinears(model, options.targetModules).map(newModule);
   }
 
   /** Opens a fresh trainable pair in every module: A uniform on +-1/sqrt(inputs), B zero (so dW starts at zero). */
@@ -89,11 +123,19 @@ export class Lora {
     return parameters;
   }
 
+  /** Throws a CheckpointError unless the adapter has every trained layer, as those of this stream have. */
+  requireModules(delta: AdapterDelta): void {
+    for (const { name } of this.modules) {
+      if (delta.modules.has(name)) continue;
+      throw new CheckpointError(`adapter ${delta.name} has no module ${name}, which this run trains`);
+    }
+  }
+
   /** Opens a trainable pair with given values (copied), as when a finished adapter is trained on. */
   openWith(delta: AdapterDelta): Parameter[] {
+    this.requireModules(delta);
     return this.modules.flatMap((module) => {
-      const given = delta.modules.get(module.name);
-      if (!given) throw new ConfigError(`The adapter ${delta.name} has no module ${module.name}.`);
+      const given = delta.modules.get(module.name)!;
       return this.#attach(module, { a: given.a.clone().keep(), b: given.b.clone().keep() });
     });
   }
@@ -102,7 +144,6 @@ export class Lora {
     pair.a.requiresGrad = true;
     pair.b.requiresGrad = true;
     module.current = pair;
-    module.linear.additionDropout = this.options.dropout;
     this.#refresh(module);
     return [
       { name: `${module.name}.lora_A.weight`, tensor: pair.a },
@@ -137,14 +178,24 @@ export class Lora {
     }
   }
 
-  /** Adds a finished adapter as a frozen one, as when a run is resumed. */
+  /**
+   * Adds a finished adapter as a frozen one, as when a run is resumed or starts from adapters of others: any rank and
+   * scale, and any linear layers of the model. Throws a CheckpointError for one that does not fit, having changed nothing.
+   */
   addFrozen(delta: AdapterDelta): void {
-    for (const module of this.modules) {
-      const given = delta.modules.get(module.name);
-      if (!given) throw new ConfigError(`The adapter ${delta.name} has no module ${module.name}.`);
-      this.#freeze(module, given.a, given.b);
-      this.#refresh(module);
-    }
+    checkFit(delta, this.#model.linears);
+    tidy(() => {
+      // One scale holds for all that is stacked.
+      for (const [name, { a, b }] of withScale(delta, this.scale).modules) {
+        let module = this.modules.find((each) => each.name === name) ?? this.#others.get(name);
+        if (!module) {
+          module = newModule(this.#model.linears.get(name)!);
+          this.#others.set(name, module);
+        }
+        this.#freeze(module, a, b);
+        this.#refresh(module);
+      }
+    });
   }
 
   #open(module: LoraModule): LowRankDelta {
@@ -177,6 +228,7 @@ export class Lora {
     for (const pair of [module.previous, module.current])
       if (pair) additions.push({ ...pair, scale: this.scale });
     module.linear.additions = additions;
+    module.linear.additionDropout = this.options.dropout;
   }
 
   /** The trainable pairs, module by module. */
@@ -185,7 +237,7 @@ export class Lora {
   }
 
   dispose(): void {
-    for (const module of this.modules) {
+    for (const module of [...this.modules, ...this.#others.values()]) {
       module.linear.additions = [];
       for (const pair of [module.previous, module.current]) {
         pair?.a.dispose();

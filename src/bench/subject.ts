@@ -59,6 +59,7 @@ class Subject {
     this.#method = createMethod({
       model: this.#model,
       tasks: 1,
+      startFrom: [],
       lora: { rank, alpha, dropout, targetModules: null, previousAdapters: "stacked", seqDelta: "snapshot" },
       options: {
         name: "n-lora",

@@ -18,7 +18,7 @@ export function taskNames(config: Pick<Config, "data">): string[] {
 }
 
 export function checkConfig(config: Config): Problem[] {
-  return [...checkData(config), ...checkPerTask(config), ...checkTraining(config)];
+  return [...checkData(config), ...checkPerTask(config), ...checkTraining(config), ...checkStart(config)];
 }
 
 function* checkData(config: Config): Generator<Problem> {
@@ -75,4 +75,11 @@ function* checkTraining({ training }: Config): Generator<Problem> {
     path: ["training", "microBatchSize"],
     message: `expected at most batchSize (${training.batchSize}), found ${training.microBatchSize}`,
   };
+}
+
+function* checkStart({ startFrom }: Config): Generator<Problem> {
+  for (const [index, folder] of startFrom.entries()) {
+    if (startFrom.indexOf(folder) === index) continue;
+    yield { path: ["startFrom", index], message: `the adapter ${folder} is in the list twice` };
+  }
 }

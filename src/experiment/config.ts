@@ -104,6 +104,7 @@ function complete(config: Config): Config {
     }));
   }
   if (config.model !== "builtin") config.model = absolute(config.model);
+  config.startFrom = config.startFrom.map(absolute);
   return config;
 }
 

@@ -1,13 +1,10 @@
 /** One run, from its configuration to its record: puts model, data and method together and lets them learn. */
-import { existsSync } from "node:fs";
-import type { AdapterDelta } from "../adapters/delta.js";
-import { moveDelta } from "../adapters/lora.js";
+import { basename } from "node:path";
+import { disposeDelta } from "../adapters/lora.js";
 import { encodeExample } from "../data/encode.js";
 import { lengthReport } from "../data/lengths.js";
 import type { Task } from "../data/task.js";
-import { CheckpointError, ConfigError, RunError } from "../errors.js";
-import { readPeft, writePeft } from "../io/peft.js";
-import { type BaseModel, baseModel } from "../io/provenance.js";
+import { CheckpointError, ConfigError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { RunEvent } from "../learn/events.js";
@@ -23,13 +20,13 @@ import { readJournal } from "../runs/journal.js";
 import type { RunOptions } from "../runs/protocol.js";
 import type { RunRecord } from "../runs/record.js";
 import type { RunFolder } from "../runs/run-folder.js";
-import type { Device } from "../tensor/dtype.js";
 import { defaultDtype, engineReport } from "../tensor/engine-report.js";
 import { setThreads } from "../tensor/grad.js";
 import { guarded } from "../tensor/native.js";
-import { tidy } from "../tensor/scope.js";
 import type { Config } from "./config.js";
 import { prepare } from "./prepare.js";
+import { baseOf, finishedAdapters, type Lineage, saveAdapter } from "./saved-adapters.js";
+import { openStart, type Start } from "./start-from.js";
 
 /** Throws a ConfigError unless the engine can compute on the device. */
 export function checkDevice(device: Config["device"]): void {
@@ -64,31 +61,6 @@ function encodeTask(task: Task, tokenizer: Tokenizer, model: LanguageModel, conf
   };
 }
 
-/** Reads the adapters of the tasks before `next`, as they were saved. */
-function finishedAdapters(
-  folder: RunFolder,
-  names: readonly string[],
-  next: number,
-  device: Device,
-): AdapterDelta[] {
-  return names.slice(0, next).map((name, index) => {
-    const path = folder.adapterFolder(index, name);
-    if (!existsSync(path)) {
-      throw new RunError(`cannot resume: the adapter of task ${name} is missing, there is no ${path}`, {
-        hint: "start the run anew",
-      });
-    }
-    return { ...moveDelta(readPeft(path).delta, device), name };
-  });
-}
-
-/** What a run is called where its folder's place must not matter: its name, method and seed. */
-export const runName = ({ name, method, seed }: Config): string => `${name}-${method.name}-s${seed}`;
-
-/** The base model as adapters of the run name it. */
-export const baseOf = ({ model }: Pick<Config, "model">, folder: string): BaseModel =>
-  model === "builtin" ? { name: "t5-mini", revision: null } : baseModel(model, folder);
-
 /**
  * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes
  * adapters, predictions and record.json into the folder. All waiting is done by `prepare`, before the first tensor.
@@ -113,7 +85,12 @@ export async function* runExperiment(
     );
   }
   const names = stream.tasks.map((task) => task.name);
-  const lineage: Lineage = { config, tasks: names, base: baseOf(config, path) };
+  const lineage: Lineage = {
+    config,
+    tasks: names,
+    base: baseOf(config, path),
+    startFrom: config.startFrom.map((each) => basename(each)),
+  };
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   let details: RecordDetails = {};
   const say = <Event extends RunEvent>(event: Event): Event => {
@@ -121,8 +98,16 @@ export async function* runExperiment(
     return event;
   };
   let method: ActiveMethod | undefined;
+  let start: Start | undefined;
   try {
-    method = createMethod({ model, lora: config.lora, options: config.method, tasks: names.length });
+    start = openStart(config, lineage.base.name, folder, said, device);
+    method = createMethod({
+      model,
+      lora: config.lora,
+      options: config.method,
+      tasks: names.length,
+      startFrom: start.deltas,
+    });
     const first = resume ? folder.nextTask() : 0;
     if (first > 0) method.restore(finishedAdapters(folder, names, first, device));
     const time = new Date().toISOString();
@@ -134,13 +119,14 @@ export async function* runExperiment(
       tasks: names,
       seed: config.seed,
       resumedAt: first,
+      ...(start.facts.length > 0 && { startFrom: start.facts }),
     });
     details = {
       penalty: method.penaltyRecord,
       engine: { ...recordedEngine(), device, dtype, seed: config.seed },
     };
     folder.writeRecord(foldRecord(said, details)!);
-    for (const message of notes) yield say({ type: "note", level: "info", message });
+    for (const message of [...notes, ...start.notes]) yield say({ type: "note", level: "info", message });
 
     const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, model, config));
     const limits = { sourceLimit: config.maxSourceLength, targetLimit: config.maxTargetLength };
@@ -171,7 +157,7 @@ export async function* runExperiment(
       for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
       const delta = method.afterTask({ name: task.name, index, rng: own });
       const seconds = (performance.now() - started) / 1000;
-      saveAdapter(folder, index, method, delta, model, lineage);
+      saveAdapter(folder, index, method.savedAdapter, delta, model, lineage);
       yield* evaluate(index);
       yield say({
         type: "task-end",
@@ -182,11 +168,12 @@ export async function* runExperiment(
       });
       folder.writeRecord(foldRecord(said, details)!);
     }
-    details = { ...details, geometry: geometrySummary(method.deltas) };
+    details = { ...details, geometry: geometrySummary(method.deltas, start.deltas) };
     yield say({ type: "run-end", time: new Date().toISOString(), status: "done" });
     return foldRecord(said, details)!;
   } finally {
     method?.dispose();
+    for (const delta of start?.deltas ?? []) disposeDelta(delta);
     model.dispose();
   }
 }
@@ -194,46 +181,4 @@ export async function* runExperiment(
 function recordedEngine(): Record<string, unknown> {
   const { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels } = engineReport();
   return { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels };
-}
-
-/** Everything that the run's adapters have in common. */
-interface Lineage {
-  readonly config: Config;
-  readonly tasks: readonly string[];
-  readonly base: BaseModel;
-}
-
-function saveAdapter(
-  folder: RunFolder,
-  index: number,
-  method: ActiveMethod,
-  delta: AdapterDelta,
-  model: LanguageModel,
-  { config, tasks, base }: Lineage,
-): void {
-  const task = tasks[index]!;
-  const isDelta = method.savedAdapter === "delta";
-  const others = isDelta ? tasks.slice(0, index).map((name, k) => `../${k + 1}-${name}`) : [];
-  const run = runName(config);
-  folder.saveAdapter(index, task, (target) =>
-    tidy(() => {
-      writePeft(target, delta, {
-        dropout: config.lora.dropout,
-        targetModules: config.lora.targetModules ?? model.defaultTargets,
-        taskType: model.family === "seq2seq" ? "SEQ_2_SEQ_LM" : "CAUSAL_LM",
-        base,
-        title: `${index + 1}-${task} of ${run}`,
-        provenance: {
-          holds: method.savedAdapter,
-          tasks: isDelta ? [task] : tasks.slice(0, index + 1),
-          position: index + 1,
-          run,
-          method: config.method.name,
-          base,
-          includes: [],
-          needs: others,
-        },
-      });
-    }),
-  );
 }

@@ -114,6 +114,12 @@ export const configSchema = group({
     ),
   maxSourceLength: whole({ min: 2 }).default(512).describe("tokens of a source, end token included"),
   maxTargetLength: whole({ min: 2 }).default(50).describe("tokens of a target, end token included"),
+  startFrom: z
+    .array(text("an adapter folder"), { error: "a list of adapter folders" })
+    .default([])
+    .describe(
+      "PEFT adapter folders to start from: frozen beneath what is trained, earlier tasks in the metrics",
+    ),
   lora: group({
     rank: whole({ min: 1 }).default(8).describe("rank r of one task's adapter"),
     alpha: number({ above: 0 }).default(32).describe("the update is scaled by alpha / rank"),

@@ -1,4 +1,5 @@
 /** Files read with checks, and files that appear under their name only when they are whole and on disk. */
+import { createHash } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -47,6 +48,17 @@ export function readExactly(file: number, position: number, length: number, path
     done += count;
   }
   return bytes;
+}
+
+/** SHA-256 of a file's bytes, in hexadecimal. */
+export function sha256(path: string): string {
+  const hash = createHash("sha256");
+  withFile(path, (file, size) => {
+    for (let done = 0; done < size; done += 2 ** 20) {
+      hash.update(readExactly(file, done, Math.min(2 ** 20, size - done), path));
+    }
+  });
+  return hash.digest("hex");
 }
 
 let counter = 0;

@@ -26,8 +26,9 @@ import { assertFinite, SafetensorsFile, writeSafetensors } from "./safetensors.j
 
 export type { PeftConfig, PeftSettings } from "./peft-config.js";
 
-const CONFIG = "adapter_config.json";
-const WEIGHTS = "adapter_model.safetensors";
+/** The files of a folder that make it an adapter. */
+export const PEFT_FILES = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
+const { config: CONFIG, weights: WEIGHTS } = PEFT_FILES;
 const CARD = "README.md";
 /** The third group is an adapter's name, which PEFT leaves out when it saves and some tools keep. */
 const KEY = /^base_model\.model\.(.+)\.(lora|loranew)_([AB])(?:\.[^.]+)?\.weight$/;

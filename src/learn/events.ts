@@ -3,6 +3,22 @@ import type { LengthReport } from "../data/lengths.js";
 
 export type { LengthReport };
 
+/** An adapter made before the run, frozen beneath what it trains. */
+export interface StartingAdapter {
+  /** The last part of its folder's path. */
+  readonly name: string;
+  /** SHA-256 of adapter_model.safetensors and of adapter_config.json, in hexadecimal. */
+  readonly weights: string;
+  readonly config: string;
+  /** What the folder says it holds; null where it says nothing. */
+  readonly holds: "delta" | "cumulative" | null;
+  /** The largest of its modules. */
+  readonly rank: number;
+  /** alpha / rank as it was trained. */
+  readonly scale: number;
+  readonly modules: number;
+}
+
 export type RunEvent =
   | {
       readonly type: "run-start";
@@ -12,6 +28,8 @@ export type RunEvent =
       readonly tasks: readonly string[];
       readonly seed: number;
       readonly resumedAt: number;
+      /** Absent: the run starts from the base model alone. */
+      readonly startFrom?: readonly StartingAdapter[];
     }
   | { readonly type: "lengths"; readonly report: readonly LengthReport[] }
   | { readonly type: "note"; readonly level: "info" | "warning"; readonly message: string }

@@ -29,11 +29,12 @@ export interface IncrementalOptions {
 
 /** IncLoRA with penalties on the adapter that is being trained. */
 export function incrementalMethod(
-  { model, lora: options }: MethodSetup<MethodName>,
+  { model, lora: options, startFrom }: MethodSetup<MethodName>,
   { penalties, penaltyRecord, usesPreviousA, check }: IncrementalOptions,
 ): ActiveMethod {
   const lora = new Lora(model, options);
   check?.(lora.modules.map(({ name, linear }) => ({ name, inputs: linear.inputs, outputs: linear.outputs })));
+  for (const delta of startFrom) lora.addFrozen(delta);
   const deltas: AdapterDelta[] = [];
   let index = 0;
   let previousA: (Tensor | null)[] = lora.modules.map(() => null);
@@ -41,9 +42,10 @@ export function incrementalMethod(
   const stackPrevious = (): void => {
     if (!usesPreviousA) return;
     for (const stacked of previousA) stacked?.dispose();
-    previousA = lora.modules.map(({ name }) =>
-      deltas.length === 0 ? null : cat(deltas.map((delta) => delta.modules.get(name)!.a)).keep(),
-    );
+    previousA = lora.modules.map(({ name }) => {
+      const earlier = [...startFrom, ...deltas].flatMap((delta) => delta.modules.get(name)?.a ?? []);
+      return earlier.length === 0 ? null : cat(earlier).keep();
+    });
   };
 
   return {
@@ -77,6 +79,7 @@ export function incrementalMethod(
             a.keep();
             b.keep();
           }
+          lora.requireModules(delta);
           lora.addFrozen(delta);
           deltas.push(delta);
         }

@@ -38,6 +38,8 @@ export interface MethodSetup<Name extends MethodName> {
   readonly model: LanguageModel;
   readonly lora: LoraOptions & { readonly seqDelta: "snapshot" | "increment" };
   readonly options: MethodOptions<Name>;
+  /** Finished adapters beneath the stream: frozen, not trained. They live at least as long as the method. */
+  readonly startFrom: readonly AdapterDelta[];
   /** Number of tasks in the stream. */
   readonly tasks: number;
 }

@@ -280,7 +280,7 @@ describe("penalties", () => {
     tidy(() => {
       const module = pair([[0, 3, 1]], [[2], [0]], [[1, 0, 2]]);
       const options = methodOptions({ name: "o-lora", lambda1: 0.5, lambda2: 0.1 }) as never;
-      expect(orthogonalityPenalties([module], options, 0)).toEqual({});
+      expect(orthogonalityPenalties([{ ...module, previousA: null }], options, 0)).toEqual({});
       const terms = orthogonalityPenalties([module], options, 1);
       expect(terms.orthogonality!.item()).toBe(1);
       expect(terms.norms!.item()).toBeCloseTo(0.1 * (Math.sqrt(10) + 2), 5);

@@ -14,7 +14,7 @@ export interface PenalisedModule extends LowRankDelta {
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
-  /** A of all earlier tasks stacked by rows, [rank * tasks, inputs], or null on the first task. */
+  /** A of all earlier adapters stacked by rows, [sum of their ranks, inputs], or null where there are none. */
   readonly previousA: Tensor | null;
 }
 
@@ -129,7 +129,7 @@ function factorTerms(
 /**
  * O-LoRA's terms (Wang et al. 2023) for the task at `index`: lambda_1 * sum over modules and earlier tasks of
  * phi(A_i A_t^T), phi = sum of absolute values (released code) or squared Frobenius norm (paper), and
- * lambda_2 * (||A_t||_F + ||B_t||_F). Nothing on the first task.
+ * lambda_2 * (||A_t||_F + ||B_t||_F). Nothing where no module has earlier adapters, as on the first task.
  */
 export function orthogonalityPenalties(
   modules: readonly PenalisedModule[],
@@ -137,11 +137,12 @@ export function orthogonalityPenalties(
   index: number,
 ): Record<string, Tensor> {
   const terms: Record<string, Tensor> = {};
-  if (index === 0) return terms;
+  const follows = modules.filter(({ previousA }) => previousA !== null);
+  if (follows.length === 0) return terms;
   const lambda1 = at(options.lambda1, index);
   const lambda2 = at(options.lambda2, index);
   if (lambda1 > 0) {
-    const overlaps = modules.map(({ a, previousA }) => {
+    const overlaps = follows.map(({ a, previousA }) => {
       const overlap = previousA!.matmul(a.t());
       return options.orth === "abs" ? overlap.abs().sum() : overlap.square().sum();
     });

@@ -1,6 +1,7 @@
 /**
  * SeqLoRA: one adapter for the whole stream, trained further on every task. What counts as a task's update in the
  * metrics is the adapter after the task (`seqDelta: snapshot`) or its change during the task (`increment`, rank 2r).
+ * Adapters that the stream starts from stay frozen beneath it.
  */
 import { increment } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
@@ -11,8 +12,9 @@ import { defineMethod } from "./method.js";
 export const seqLora = defineMethod({
   name: "seq-lora",
   title: "SeqLoRA",
-  create({ model, lora: options }) {
+  create({ model, lora: options, startFrom }) {
     const lora = new Lora(model, options);
+    for (const delta of startFrom) lora.addFrozen(delta);
     let parameters: readonly Parameter[] = [];
     const snapshots: AdapterDelta[] = [];
     const increments: AdapterDelta[] = [];

@@ -3,6 +3,7 @@
  * Sources: N-LoRA, equations 7, 9 and 16 and its definition of the collision rate; the paper leaves norms, thresholds
  * and aggregation open, so both readings are given. dW = B A; sums run over modules. What is undefined is null.
  */
+import { withSameModules } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import type { GeometrySummary } from "../runs/record.js";
 import { inference } from "../tensor/grad.js";
@@ -205,16 +206,25 @@ export function moduleSizes(adapter: AdapterDelta, options: GeometryOptions = {}
   );
 }
 
-/** OO, AWOM, GSR and ACR of the tasks' adapters in the order of training. Throws a CheckpointError if they do not fit. */
-export function geometrySummary(adapters: readonly AdapterDelta[]): GeometrySummary {
-  const overlap = orthogonalOverlap(adapters);
-  const magnitude = awom(adapters);
+/**
+ * OO, AWOM, GSR and ACR of the tasks' adapters in the order of training. Adapters that the stream started from count as
+ * earlier tasks in all but GSR, and may have other modules. Throws a CheckpointError if the adapters do not fit.
+ */
+export function geometrySummary(
+  adapters: readonly AdapterDelta[],
+  startFrom: readonly AdapterDelta[] = [],
+): GeometrySummary {
   const sparsity = gsr(adapters);
-  const { abs, relRms, exact } = acr(adapters);
-  return {
-    orthogonalOverlap: { squared: overlap.squared, abs: overlap.abs },
-    awom: { spectral: magnitude.spectral, frobenius: magnitude.frobenius },
-    gsr: { mean: sparsity.mean, pooled: sparsity.pooled },
-    acr: { abs, relRms, exact },
-  };
+  return inference(() => {
+    const all = startFrom.length === 0 ? adapters : withSameModules([...startFrom, ...adapters]);
+    const overlap = orthogonalOverlap(all);
+    const magnitude = awom(all);
+    const { abs, relRms, exact } = acr(all);
+    return {
+      orthogonalOverlap: { squared: overlap.squared, abs: overlap.abs },
+      awom: { spectral: magnitude.spectral, frobenius: magnitude.frobenius },
+      gsr: { mean: sparsity.mean, pooled: sparsity.pooled },
+      acr: { abs, relRms, exact },
+    };
+  });
 }

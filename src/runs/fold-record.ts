@@ -54,6 +54,7 @@ export function foldRecord(events: readonly RunEvent[], details: RecordDetails =
     model: start.model,
     tasks,
     seed: start.seed,
+    startFrom: start.startFrom ?? [],
     accuracy,
     baseAccuracy: base,
     averageAccuracy: averageAccuracy(matrix),

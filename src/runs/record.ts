@@ -1,4 +1,5 @@
 /** record.json: what a run amounted to, in one object. */
+import type { StartingAdapter } from "../learn/events.js";
 
 export const RECORD_SCHEMA = "nlora-run/1";
 
@@ -30,6 +31,8 @@ export interface RunRecord extends GeometrySummary {
   readonly model: string;
   readonly tasks: readonly string[];
   readonly seed: number;
+  /** Adapters that the run started from; they count as earlier tasks in OO, AWOM and ACR. */
+  readonly startFrom: readonly StartingAdapter[];
   /** Row i = task i, column j = after training task j, percent; null where not measured. */
   readonly accuracy: readonly (readonly (number | null)[])[];
   /** Accuracy of the untouched base model per task, where measured. */

@@ -1,6 +1,6 @@
 /**
- * A run is a folder: config.yaml, events.jsonl, adapters/<k>-<task>/, predictions/<after k>-<task>.jsonl, record.json and
- * engine.log, k counted from 1 (0: the untouched base model). Everything but the journal and the log appears by renaming.
+ * A run is a folder: config.yaml, events.jsonl, adapters/<k>-<task>/, predictions/<after k>-<task>.jsonl, record.json,
+ * engine.log and, where it starts from adapters, copies of them in start/<n>-<name>/, k counted from 1 (0: the untouched base model). Everything but the journal and the log appears by renaming.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -74,6 +74,11 @@ export class RunFolder {
     return join(this.path, "adapters", `${index + 1}-${task}`);
   }
 
+  /** The run's own copy of an adapter that it starts from, `index` from 0. */
+  startFolder(index: number, name: string): string {
+    return join(this.path, "start", `${index + 1}-${name}`);
+  }
+
   /** File of the answers on `task` after training task `afterIndex` (from 0; -1: the base model). */
   predictionsFile(afterIndex: number, task: string): string {
     return join(this.path, "predictions", `${afterIndex + 1}-${task}.jsonl`);
@@ -81,7 +86,15 @@ export class RunFolder {
 
   /** Writes an adapter: `write` fills the folder it is given, which then takes its name. Returns the final folder. */
   saveAdapter(index: number, task: string, write: (folder: string) => void): string {
-    const target = this.adapterFolder(index, task);
+    return this.#save(this.adapterFolder(index, task), write);
+  }
+
+  /** Copies an adapter that the run starts from. Returns the final folder. */
+  saveStart(index: number, name: string, write: (folder: string) => void): string {
+    return this.#save(this.startFolder(index, name), write);
+  }
+
+  #save(target: string, write: (folder: string) => void): string {
     const temporary = temporaryName(target);
     rmSync(temporary, { recursive: true, force: true });
     mkdirSync(temporary, { recursive: true });

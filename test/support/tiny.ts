@@ -1,4 +1,5 @@
 /** A tiny model and made-up rows for tests of the loop and the methods. */
+import type { AdapterDelta } from "../../src/adapters/delta.js";
 import type { EncodedExample } from "../../src/data/encode.js";
 import type { RunEvent } from "../../src/learn/events.js";
 import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
@@ -56,8 +57,10 @@ export function tinyMethod(
   model: LanguageModel,
   values: object,
   lora: Partial<typeof tinyLora> = {},
+  startFrom: readonly AdapterDelta[] = [],
 ): ActiveMethod {
-  return createMethod({ model, lora: { ...tinyLora, ...lora }, options: methodOptions(values), tasks: 3 });
+  const options = methodOptions(values);
+  return createMethod({ model, lora: { ...tinyLora, ...lora }, options, tasks: 3, startFrom });
 }
 
 /** Trains the tasks from `first` on and returns every event. */
