@@ -4,6 +4,7 @@
  * transposed.
  */
 import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
+import { deltaNorm, GRAM_ROUNDING } from "../adapters/usage.js";
 import { CheckpointError } from "../errors.js";
 import type { DType } from "../tensor/dtype.js";
 import { cat, linalgQr, linalgSvd, linalgSvdvals } from "../tensor/functions.gen.js";
@@ -72,9 +73,6 @@ export function factorsOf(
   });
 }
 
-/** Rounding of a Gram matrix, relative to the sum of its magnitudes; what is below it cannot be told from zero. */
-const ROUNDING = 1e-13;
-
 /** result[i][j] = <dW_i, dW_j> = tr((B_i^T B_j)(A_j A_i^T)); a diagonal that is only rounding is 0. */
 export function innerProducts(deltas: readonly LowRankDelta[]): number[][] {
   const a = cat(deltas.map((delta) => delta.a));
@@ -86,7 +84,9 @@ export function innerProducts(deltas: readonly LowRankDelta[]): number[][] {
   const ranks = deltas.map((delta) => delta.a.dim(0));
   const sums = blockSums(products, ranks);
   const scale = blockSums(products.abs(), ranks);
-  return sums.map((row, i) => row.map((sum, j) => (i === j && sum <= ROUNDING * scale[i]![i]! ? 0 : sum)));
+  return sums.map((row, i) =>
+    row.map((sum, j) => (i === j && sum <= GRAM_ROUNDING * scale[i]![i]! ? 0 : sum)),
+  );
 }
 
 /** Sums over the blocks of a square matrix whose rows and columns are split into `lengths`. */
@@ -135,10 +135,7 @@ export function rowSpace(a: Tensor): Tensor | null {
 /** result[m][i] = ||dW_i||_F of module m. */
 export function moduleNorms(adapters: readonly AdapterDelta[], options: GeometryOptions = {}): number[][] {
   return commonModules(adapters).map((module) =>
-    inference(() => {
-      const factors = factorsOf(adapters, module, "float64", options);
-      return factors.map((delta) => Math.sqrt(innerProducts([delta])[0]![0]!));
-    }),
+    inference(() => factorsOf(adapters, module, "float64", options).map(deltaNorm)),
   );
 }
 

@@ -3,6 +3,7 @@
  * on the processor; elsewhere, and with the kernels off, rows of dW are made a block at a time. A whole dW never exists.
  */
 import type { LowRankDelta } from "../adapters/delta.js";
+import { forRows } from "../adapters/tiles.js";
 import { kernelsAreOn } from "../nn/kernels.js";
 import { tensor } from "../tensor/create.js";
 import * as fused from "../tensor/functions.gen.js";
@@ -10,20 +11,9 @@ import { cat, stack, zeros } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** Numbers in one tile: few enough for the processor's cache, and below the 2^24 up to which float32 counts exactly. */
-const TILE = 2 ** 17;
-
 /** Whether the engine's kernels apply: they read the processor's memory. */
 const isFast = (deltas: readonly LowRankDelta[]): boolean =>
   kernelsAreOn() && deltas.every(({ a, b }) => a.device === "cpu" && b.device === "cpu");
-
-/** Runs `body` on blocks of rows [start, start + length), each in a scope of its own. */
-function forRows(rows: number, numbersPerRow: number, body: (start: number, length: number) => void): void {
-  const step = Math.max(1, Math.floor(TILE / Math.max(1, numbersPerRow)));
-  for (let start = 0; start < rows; start += step) {
-    inference(() => body(start, Math.min(step, rows - start)));
-  }
-}
 
 /** Rows of |B A|, a tile at a time. */
 function forMagnitudes({ a, b }: LowRankDelta, body: (magnitude: Tensor) => void): void {
