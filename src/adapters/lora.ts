@@ -260,6 +260,15 @@ export function moveDelta(delta: AdapterDelta, device: Device): AdapterDelta {
   return { ...delta, modules: new Map(modules) };
 }
 
+/** The adapter with its factors taken out of every scope; the caller owns them. */
+export function keepDelta(delta: AdapterDelta): AdapterDelta {
+  for (const { a, b } of delta.modules.values()) {
+    a.keep();
+    b.keep();
+  }
+  return delta;
+}
+
 /** Releases the factors of an adapter. */
 export function disposeDelta(delta: AdapterDelta): void {
   for (const { a, b } of delta.modules.values()) {

@@ -58,7 +58,7 @@ class Subject {
     this.#model = made[0]!;
     this.#method = createMethod({
       model: this.#model,
-      tasks: 1,
+      tasks: [],
       startFrom: [],
       lora: { rank, alpha, dropout, targetModules: null, previousAdapters: "stacked", seqDelta: "snapshot" },
       options: {
@@ -68,7 +68,13 @@ class Subject {
         lambdaUnit: "raw",
       },
     });
-    const parameters = this.#method.beforeTask({ name: "bench", index: 0, rng: this.#rng.fork("adapter") });
+    const parameters = this.#method.beforeTask({
+      name: "bench",
+      index: 0,
+      rng: this.#rng.fork("adapter"),
+      rows: [],
+      parts: [],
+    });
     this.#optimizer = new AdamW(parameters, { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 });
   }
 
@@ -88,10 +94,19 @@ class Subject {
     const seconds: number[] = [];
     let loss = 0;
     for (let step = 0; step < steps; step++) {
-      const rows = this.#rows();
+      const shares = [{ rows: this.#rows(), weight: 1, term: null }];
+      const update = { step: step + 1, learningRate: 1e-3 };
       const started = performance.now();
       const settings = { microBatchSize: null, clip: { norm: 1, scope: "total" as const } };
-      loss = trainStep(this.#model, this.#method, this.#optimizer, rows, settings, 1e-3, context).taskLoss;
+      loss = trainStep(
+        this.#model,
+        this.#method,
+        this.#optimizer,
+        shares,
+        settings,
+        update,
+        context,
+      ).taskLoss;
       seconds.push((performance.now() - started) / 1000);
     }
     return { seconds, loss };

@@ -62,7 +62,7 @@ async function run(
 
 const TASKS = ["diary", "scenes", "letters", "pictures"];
 const adapterFile = ({ folder }: Ended, index: number) =>
-  join(folder.adapterFolder(index, TASKS[index]!), "adapter_model.safetensors");
+  join(folder.taskFolder("adapters", { index, name: TASKS[index]! }), "adapter_model.safetensors");
 const adaptersOf = (ended: Ended) => TASKS.map((_, index) => readFileSync(adapterFile(ended, index)));
 
 describe("a run of a decoder-only model", () => {
@@ -107,7 +107,7 @@ describe("a run of a decoder-only model", () => {
       16, 4,
     ]);
     tidy(() => {
-      const { config } = readPeft(whole.folder.adapterFolder(0, "diary"));
+      const { config } = readPeft(whole.folder.taskFolder("adapters", { index: 0, name: "diary" }));
       expect(config).toMatchObject({ taskType: "CAUSAL_LM", targetModules: ["q_proj", "v_proj"] });
     });
   });

@@ -8,7 +8,7 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { RunEvent } from "../learn/events.js";
-import { type EncodedTask, trainTask } from "../learn/learn.js";
+import { type EncodedTask, taskContext, trainTask } from "../learn/learn.js";
 import type { ActiveMethod } from "../methods/method.js";
 import { createMethod } from "../methods/registry.js";
 import { frobeniusNorms, geometrySummary } from "../metrics/geometry.js";
@@ -25,7 +25,7 @@ import { setThreads } from "../tensor/grad.js";
 import { guarded } from "../tensor/native.js";
 import type { Config } from "./config.js";
 import { prepare } from "./prepare.js";
-import { baseOf, finishedAdapters, type Lineage, saveAdapter } from "./saved-adapters.js";
+import { baseOf, finishedTask, forgetTask, type Saving, saveTask } from "./saved-task.js";
 import { openStart, type Start } from "./start-from.js";
 
 /** Throws a ConfigError unless the engine can compute on the device. */
@@ -85,10 +85,13 @@ export async function* runExperiment(
     );
   }
   const names = stream.tasks.map((task) => task.name);
-  const lineage: Lineage = {
+  const saving: Saving = {
+    folder,
     config,
-    tasks: names,
+    model,
+    folderOfBase: path,
     base: baseOf(config, path),
+    tasks: names,
     startFrom: config.startFrom.map((each) => basename(each)),
   };
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
@@ -100,16 +103,17 @@ export async function* runExperiment(
   let method: ActiveMethod | undefined;
   let start: Start | undefined;
   try {
-    start = openStart(config, lineage.base.name, folder, said, device);
+    start = openStart(config, saving.base.name, folder, said, device);
     method = createMethod({
       model,
       lora: config.lora,
       options: config.method,
-      tasks: names.length,
+      tasks: stream.tasks,
       startFrom: start.deltas,
     });
-    const first = resume ? folder.nextTask() : 0;
-    if (first > 0) method.restore(finishedAdapters(folder, names, first, device));
+    const places = names.map((name, index) => ({ name, index }));
+    const first = resume ? folder.nextTask(places, method.saves) : 0;
+    if (first > 0) method.restore(places.slice(0, first).map((place) => finishedTask(saving, place)));
     const time = new Date().toISOString();
     yield say({
       type: "run-start",
@@ -141,6 +145,7 @@ export async function* runExperiment(
     const evaluate = function* (afterIndex: number): Generator<RunEvent, void> {
       for (const [index, task] of tasks.entries()) {
         if (config.evaluation.tasks === "seen" && afterIndex >= 0 && index > afterIndex) continue;
+        method!.activate(places[index]!);
         const answers = evaluateTask(model, tokenizer, task, index, afterIndex, config.evaluation);
         let next = answers.next();
         for (; !next.done; next = answers.next()) yield say(next.value);
@@ -155,20 +160,22 @@ export async function* runExperiment(
       const started = performance.now();
       const own = rng.fork(`task ${index + 1}`);
       for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
-      const delta = method.afterTask({ name: task.name, index, rng: own });
+      const delta = method.afterTask(taskContext(task, index, own));
       const seconds = (performance.now() - started) / 1000;
-      saveAdapter(folder, index, method.savedAdapter, delta, model, lineage);
+      saveTask(saving, places[index]!, method, delta);
+      method.saved(finishedTask(saving, places[index]!));
       yield* evaluate(index);
       yield say({
         type: "task-end",
         task: task.name,
         index,
         seconds,
-        deltaNorm: frobeniusNorms(method.deltas.slice(-1))[0]!,
+        deltaNorm: method.deltas && frobeniusNorms(method.deltas.slice(-1))[0]!,
       });
+      if (index > 0) forgetTask(saving, places[index - 1]!, method);
       folder.writeRecord(foldRecord(said, details)!);
     }
-    details = { ...details, geometry: geometrySummary(method.deltas, start.deltas) };
+    if (method.deltas) details = { ...details, geometry: geometrySummary(method.deltas, start.deltas) };
     yield say({ type: "run-end", time: new Date().toISOString(), status: "done" });
     return foldRecord(said, details)!;
   } finally {

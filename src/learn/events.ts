@@ -81,7 +81,8 @@ export type RunEvent =
       readonly task: string;
       readonly index: number;
       readonly seconds: number;
-      readonly deltaNorm: number;
+      /** Frobenius norm of the task's dW over all modules; null where the method has no adapters. */
+      readonly deltaNorm: number | null;
     }
   | { readonly type: "run-end"; readonly time: string; readonly status: "done" | "interrupted" }
   | { readonly type: "run-failed"; readonly time: string; readonly message: string; readonly hint?: string };

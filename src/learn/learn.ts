@@ -1,9 +1,9 @@
 /** Learns the tasks of a stream one after another and reports everything that happens as an event. */
 
-import { batchesPerEpoch, causalBatch, planBatches, seq2seqBatch } from "../data/batches.js";
+import { causalBatch, seq2seqBatch } from "../data/batches.js";
 import type { EncodedExample } from "../data/encode.js";
 import { RunError } from "../errors.js";
-import type { ActiveMethod } from "../methods/method.js";
+import type { ActiveMethod, Share, TaskContext, TaskRows, Update } from "../methods/method.js";
 import type { Batch, LanguageModel } from "../models/language-model.js";
 import { type ForwardContext, trainingContext } from "../nn/context.js";
 import { AdamW, clipFactor, globalGradNorm, type Parameter } from "../nn/optim.js";
@@ -40,6 +40,14 @@ export interface EncodedTask {
   readonly answers: readonly string[];
   /** The test rows' sources, as text. */
   readonly inputs: readonly string[];
+  /** The tasks that this one is made of, where it is several learned at once. */
+  readonly parts?: readonly TaskRows[];
+}
+
+/** What a method gets to see of a task. */
+export function taskContext(task: EncodedTask, index: number, rng: Rng): TaskContext {
+  const own = { name: task.name, rows: task.train };
+  return { ...own, index, rng, parts: task.parts ?? [own] };
 }
 
 export interface StepReport {
@@ -64,48 +72,71 @@ function sum(terms: readonly Tensor[]): Tensor {
   return terms.slice(1).reduce((total, term) => total.add(term), terms[0]!);
 }
 
+/** A step's losses: what counts as task loss, and the terms beside it by name, all with their weights. */
+interface Losses {
+  taskLoss: number;
+  readonly terms: Record<string, number>;
+  tokens: number;
+}
+
 /**
- * The gradients of one optimizer step over `rows`, split into micro-batches. The task loss is the mean over the label
- * tokens of all rows, and the penalties are counted once, however the rows are split.
+ * The gradients of one share of a step, its rows split into micro-batches. Its loss and the method's terms are means
+ * over the label tokens of all its rows, however they are split.
  */
 function accumulate(
   model: LanguageModel,
-  rows: readonly EncodedExample[],
+  method: Pick<ActiveMethod, "losses">,
+  share: Share,
   microBatchSize: number,
   context: ForwardContext,
-): { taskLoss: number; tokens: number } {
+  losses: Losses,
+): void {
+  const { rows, weight, term } = share;
   const labelTokens = rows.reduce((total, row) => total + row.target.length, 0);
   if (labelTokens === 0)
     throw new RunError("A batch has no label tokens, so nothing can be learned from it.");
-  let taskLoss = 0;
-  let tokens = 0;
+  const record = (name: string, value: number): void => {
+    losses.terms[name] = (losses.terms[name] ?? 0) + value;
+  };
   for (let start = 0; start < rows.length; start += microBatchSize) {
     const part = rows.slice(start, start + microBatchSize);
     tidy(() => {
-      const output = model.forward(batchOf(part, model), context);
-      const share = output.labelTokens / labelTokens;
-      output.backward(share);
-      taskLoss += output.loss.item() * share;
+      const batch = batchOf(part, model);
+      const output = model.forward(batch, context);
+      const fraction = output.labelTokens / labelTokens;
+      const factor = weight * fraction;
+      const terms = Object.entries(method.losses({ share, batch, output }));
+      const weighted = [
+        [output.loss, factor] as const,
+        ...terms.map(([, each]) => [each, fraction] as const),
+      ];
+      output.backward(sum(weighted.map(([each, by]) => (by === 1 ? each : each.mul(by)))));
+      const loss = output.loss.item() * factor;
+      if (term === null) losses.taskLoss += loss;
+      else record(term, loss);
+      for (const [name, each] of terms) record(name, each.item() * fraction);
     });
-    for (const row of part) tokens += row.source.length + row.target.length;
+    for (const row of part) losses.tokens += row.source.length + row.target.length;
   }
-  return { taskLoss, tokens };
 }
 
 /** One update. Every tensor made here is released on return; only numbers leave. */
 export function trainStep(
   model: LanguageModel,
-  method: Pick<ActiveMethod, "penalties">,
+  method: Pick<ActiveMethod, "losses" | "penalties" | "beforeUpdate" | "afterUpdate">,
   optimizer: AdamW,
-  rows: readonly EncodedExample[],
+  shares: readonly Share[],
   settings: Pick<TrainingSettings, "microBatchSize" | "clip">,
-  learningRate: number,
+  update: Update,
   context: ForwardContext,
 ): StepReport {
   return tidy(() => {
     const { parameters } = optimizer;
     const { clip } = settings;
-    const { taskLoss, tokens } = accumulate(model, rows, settings.microBatchSize ?? rows.length, context);
+    const losses: Losses = { taskLoss: 0, terms: {}, tokens: 0 };
+    for (const share of shares) {
+      accumulate(model, method, share, settings.microBatchSize ?? share.rows.length, context, losses);
+    }
     let gradNorm = 0;
     if (clip.scope === "task-only") {
       gradNorm = globalGradNorm(parameters);
@@ -113,15 +144,24 @@ export function trainStep(
       for (const { tensor: parameter } of parameters) parameter.grad?.mul_(factor);
     }
     const terms = method.penalties();
-    if (Object.keys(terms).length > 0) sum(Object.values(terms)).backward();
-    const penalties = Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, term.item()]));
+    const open = Object.values(terms).filter((term) => term.requiresGrad);
+    if (open.length > 0) sum(open).backward();
+    method.beforeUpdate(update);
+    const penalties = {
+      ...losses.terms,
+      ...Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, term.item()])),
+    };
     let factor = 1;
     if (clip.scope === "total") {
       gradNorm = globalGradNorm(parameters);
       factor = clipFactor(gradNorm, clip.norm);
     }
+    const { taskLoss, tokens } = losses;
     const total = taskLoss + Object.values(penalties).reduce((all, value) => all + value, 0);
-    if (Number.isFinite(total) && Number.isFinite(gradNorm)) optimizer.step(learningRate, factor);
+    if (Number.isFinite(total) && Number.isFinite(gradNorm)) {
+      optimizer.step(update.learningRate, factor);
+      method.afterUpdate(update);
+    }
     optimizer.zeroGrad();
     return { taskLoss, penalties, gradNorm, tokens };
   });
@@ -163,12 +203,18 @@ export function* trainTask(
   settings: TrainingSettings,
   rng: Rng,
 ): Generator<RunEvent, void> {
-  const parameters = method.beforeTask({ name: task.name, index, rng: rng.fork("initialisation") });
+  const context = taskContext(task, index, rng);
+  const parameters = method.beforeTask({ ...context, rng: rng.fork("initialisation") });
   if (parameters.length === 0) throw new RunError(`The method trains nothing on task ${task.name}.`);
   const epochs = at(settings.epochs, index);
   const learningRate = at(settings.learningRate, index);
-  const perEpoch = batchesPerEpoch(task.train.length, settings.batchSize);
-  const steps = Math.min(perEpoch * epochs, settings.maxSteps ?? Number.POSITIVE_INFINITY);
+  const plan = method.plan(context, {
+    batchSize: settings.batchSize,
+    epochs,
+    rng: rng.fork("batches"),
+    bucket: settings.lengthBuckets ? "length" : "none",
+  });
+  const steps = Math.min(plan.stepsPerEpoch * epochs, settings.maxSteps ?? Number.POSITIVE_INFINITY);
   yield {
     type: "task-start",
     task: task.name,
@@ -177,24 +223,14 @@ export function* trainTask(
     trainable: parameters.reduce((count, { tensor: parameter }) => count + parameter.size, 0),
     rows: task.train.length,
   };
-  const context = trainingContext(rng.fork("dropout"), settings.checkpointing);
-  const plan = planBatches(
-    task.train.map((row) => row.sourceLength),
-    {
-      batchSize: settings.batchSize,
-      epochs,
-      rng: rng.fork("batches"),
-      bucket: settings.lengthBuckets ? "length" : "none",
-    },
-  );
+  const forward = trainingContext(rng.fork("dropout"), settings.checkpointing);
   using optimizer = new AdamW(parameters, settings);
   let step = 0;
-  for (const indices of plan) {
+  for (const shares of plan.steps) {
     if (step === steps) break;
     step++;
     const started = performance.now();
-    const rows = indices.map((row) => task.train[row]!);
-    const report = trainStep(model, method, optimizer, rows, settings, learningRate, context);
+    const report = trainStep(model, method, optimizer, shares, settings, { step, learningRate }, forward);
     checkStep(report, parameters, task.name, step);
     if (step % settings.logEvery !== 0 && step !== steps && step !== 1) continue;
     yield {
@@ -202,7 +238,7 @@ export function* trainTask(
       task: task.name,
       index,
       step,
-      epoch: Math.ceil(step / perEpoch),
+      epoch: Math.ceil(step / plan.stepsPerEpoch),
       taskLoss: report.taskLoss,
       penalties: report.penalties,
       lr: learningRate,

@@ -4,6 +4,5 @@ import { defineMethod } from "./method.js";
 
 export const incLora = defineMethod({
   name: "inc-lora",
-  title: "IncLoRA",
   create: (setup) => incrementalMethod(setup, { penalties: () => ({}), penaltyRecord: { kind: "none" } }),
 });

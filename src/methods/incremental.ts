@@ -1,10 +1,10 @@
 /** A new adapter per task, the earlier ones frozen: the frame that IncLoRA, O-LoRA and N-LoRA share. */
 import type { AdapterDelta } from "../adapters/delta.js";
-import { disposeDelta, Lora } from "../adapters/lora.js";
+import { disposeDelta, keepDelta, Lora } from "../adapters/lora.js";
 import { cat } from "../tensor/functions.gen.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { ActiveMethod, MethodSetup, TaskContext } from "./method.js";
+import type { MethodParts, MethodSetup, TaskContext } from "./method.js";
 import type { MethodName } from "./options.js";
 import type { PenalisedModule } from "./penalties.js";
 
@@ -31,7 +31,7 @@ export interface IncrementalOptions {
 export function incrementalMethod(
   { model, lora: options, startFrom }: MethodSetup<MethodName>,
   { penalties, penaltyRecord, usesPreviousA, check }: IncrementalOptions,
-): ActiveMethod {
+): MethodParts {
   const lora = new Lora(model, options);
   check?.(lora.modules.map(({ name, linear }) => ({ name, inputs: linear.inputs, outputs: linear.outputs })));
   for (const delta of startFrom) lora.addFrozen(delta);
@@ -71,14 +71,11 @@ export function incrementalMethod(
       deltas.push(delta);
       return delta;
     },
-    savedAdapter: "delta",
+    saves: { adapter: "delta", weights: null, state: false },
     restore(finished) {
       tidy(() => {
-        for (const delta of finished) {
-          for (const { a, b } of delta.modules.values()) {
-            a.keep();
-            b.keep();
-          }
+        for (const task of finished) {
+          const delta = keepDelta(task.adapter());
           lora.requireModules(delta);
           lora.addFrozen(delta);
           deltas.push(delta);

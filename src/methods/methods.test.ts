@@ -12,13 +12,14 @@ import {
 import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta } from "../adapters/lora.js";
 import type { RunEvent } from "../learn/events.js";
-import { trainStep } from "../learn/learn.js";
+import { taskContext, trainStep } from "../learn/learn.js";
 import { EVALUATION } from "../nn/context.js";
 import { AdamW } from "../nn/optim.js";
 import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
+import type { FinishedTask } from "./method.js";
 import { METHOD_NAMES, type SparsityOptions } from "./options.js";
 import {
   orthogonalityPenalties,
@@ -63,19 +64,11 @@ describe.each(METHOD_NAMES)("%s", (name) => {
     const whole = run({ name });
     const model = tinyModel();
     const early = tinyMethod(model, { name });
-    learn(model, early, tasks.slice(0, 2));
-    const copies: AdapterDelta[] = early.deltas.map((delta) => ({
-      ...delta,
-      modules: new Map(
-        [...delta.modules].map(([module, { a, b }]) => [
-          module,
-          { a: a.clone().keep(), b: b.clone().keep() },
-        ]),
-      ),
-    }));
+    const finished: FinishedTask[] = [];
+    learn(model, early, tasks.slice(0, 2), { finished });
     early.dispose();
     const late = tinyMethod(model, { name });
-    late.restore(copies);
+    late.restore(finished);
     learn(model, late, tasks, { first: 2 });
     expect(factorsOf(late)).toEqual(whole.factors);
     late.dispose();
@@ -107,7 +100,7 @@ it("makes updates sparser with N-LoRA and A more orthogonal with O-LoRA", () => 
     const model = tinyModel();
     const method = tinyMethod(model, values, { dropout: 0 });
     learn(model, method, tasks, { settings: { ...tinySettings, epochs: 12 } });
-    const [first, , last] = method.deltas;
+    const [first, , last] = method.deltas!;
     const measured = inference(() => {
       let l1 = 0;
       let overlap = 0;
@@ -130,11 +123,13 @@ it("gives the same losses however the rows of a step are split, the penalty coun
   const losses = [24, 5].map((microBatchSize) => {
     const model = tinyModel();
     const method = tinyMethod(model, { name: "n-lora", lambda: 0.05 }, { dropout: 0 });
-    const parameters = method.beforeTask({ name: "alpha", index: 0, rng: new Rng(1) });
+    const parameters = method.beforeTask(taskContext(tasks[0]!, 0, new Rng(1)));
     const optimizer = new AdamW(parameters, tinySettings);
-    const seen = Array.from({ length: 5 }, () => {
+    const shares = [{ rows: tasks[0]!.train, weight: 1, term: null }];
+    const seen = [1, 2, 3, 4, 5].map((step) => {
       const settings = { microBatchSize, clip: tinySettings.clip };
-      const report = trainStep(model, method, optimizer, tasks[0]!.train, settings, 1e-2, EVALUATION);
+      const update = { step, learningRate: 1e-2 };
+      const report = trainStep(model, method, optimizer, shares, settings, update, EVALUATION);
       return [report.taskLoss, report.penalties.sparsity!, report.gradNorm];
     });
     optimizer[Symbol.dispose]();
@@ -162,14 +157,14 @@ it("keeps the whole adapter as SeqLoRA's update, or its change", () => {
   const increment = tinyMethod(model, { name: "seq-lora" }, { seqDelta: "increment" });
   learn(model, increment, tasks.slice(0, 2));
   tidy(() => {
-    const [name] = snapshot.deltas[0]!.modules.keys();
+    const [name] = snapshot.deltas![0]!.modules.keys();
     const dense = (delta: AdapterDelta) => {
       const { a, b } = delta.modules.get(name!)!;
       return b.matmul(a);
     };
-    expect(increment.deltas[1]!.modules.get(name!)!.a.dim(0)).toBe(8);
-    const difference = dense(snapshot.deltas[1]!).sub(dense(snapshot.deltas[0]!));
-    expectClose(dense(increment.deltas[1]!).toArray(), difference.toArray(), 1e-5);
+    expect(increment.deltas![1]!.modules.get(name!)!.a.dim(0)).toBe(8);
+    const difference = dense(snapshot.deltas![1]!).sub(dense(snapshot.deltas![0]!));
+    expectClose(dense(increment.deltas![1]!).toArray(), difference.toArray(), 1e-5);
   });
   snapshot.dispose();
   increment.dispose();

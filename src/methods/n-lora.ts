@@ -9,7 +9,6 @@ import { checkSparsity, sparsityPenalty } from "./penalties.js";
 
 export const nLora = defineMethod({
   name: "n-lora",
-  title: "N-LoRA",
   create(setup) {
     const { options } = setup;
     const { penalty, lambda, lambdaUnit } = options;

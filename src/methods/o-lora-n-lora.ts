@@ -5,7 +5,6 @@ import { checkSparsity, orthogonalityPenalties, sparsityPenalty } from "./penalt
 
 export const oLoraNLora = defineMethod({
   name: "o-lora-n-lora",
-  title: "O-LoRA + N-LoRA",
   create(setup) {
     const { options } = setup;
     const { penalty, lambda, lambdaUnit, lambda1, lambda2, orth } = options;

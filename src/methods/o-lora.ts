@@ -8,7 +8,6 @@ import { orthogonalityPenalties } from "./penalties.js";
 
 export const oLora = defineMethod({
   name: "o-lora",
-  title: "O-LoRA",
   create(setup) {
     const { lambda1, lambda2, orth } = setup.options;
     return incrementalMethod(setup, {

@@ -1,6 +1,6 @@
 /** One line per method; the names and options are those of options.ts. */
 import { incLora } from "./inc-lora.js";
-import type { ActiveMethod, Method, MethodSetup } from "./method.js";
+import { type ActiveMethod, type Method, type MethodSetup, withDefaults } from "./method.js";
 import { nLora } from "./n-lora.js";
 import { oLora } from "./o-lora.js";
 import { oLoraNLora } from "./o-lora-n-lora.js";
@@ -18,5 +18,5 @@ export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
 /** Starts the method that the options name. */
 export function createMethod(setup: MethodSetup<MethodName>): ActiveMethod {
   const method = METHODS[setup.options.name] as Method;
-  return method.create(setup);
+  return withDefaults(method.create(setup));
 }

@@ -5,13 +5,12 @@
  */
 import { increment } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
-import { disposeDelta, Lora } from "../adapters/lora.js";
+import { disposeDelta, keepDelta, Lora } from "../adapters/lora.js";
 import type { Parameter } from "../nn/optim.js";
 import { defineMethod } from "./method.js";
 
 export const seqLora = defineMethod({
   name: "seq-lora",
-  title: "SeqLoRA",
   create({ model, lora: options, startFrom }) {
     const lora = new Lora(model, options);
     for (const delta of startFrom) lora.addFrozen(delta);
@@ -29,27 +28,19 @@ export const seqLora = defineMethod({
         if (parameters.length === 0) parameters = lora.open(task.rng);
         return parameters;
       },
-      penalties: () => ({}),
       afterTask(task) {
         const snapshot = lora.snapshot(task.name);
         record(snapshot);
         return snapshot;
       },
-      savedAdapter: "cumulative",
+      saves: { adapter: "cumulative", weights: null, state: false },
       restore(finished) {
-        for (const snapshot of finished) {
-          for (const { a, b } of snapshot.modules.values()) {
-            a.keep();
-            b.keep();
-          }
-          record(snapshot);
+        for (const task of finished) {
+          record(keepDelta(task.adapter()));
         }
-        const last = finished.at(-1);
-        if (last) parameters = lora.openWith(last);
+        parameters = lora.openWith(snapshots.at(-1)!);
       },
-      get deltas() {
-        return options.seqDelta === "increment" ? increments : snapshots;
-      },
+      deltas: options.seqDelta === "increment" ? increments : snapshots,
       penaltyRecord: { kind: "none" },
       dispose() {
         for (const delta of [...snapshots, ...increments]) disposeDelta(delta);

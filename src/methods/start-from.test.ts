@@ -75,10 +75,10 @@ describe.each(METHOD_NAMES)("%s on adapters of others", (name) => {
         const method = tinyMethod(model, { name }, { previousAdapters, dropout: 0 }, start);
         expectClose(logitsOf(model), denseLogits(start), 1e-4, "logits before the first task");
         learn(model, method, [tinyTask("alpha", 16, 5), tinyTask("beta", 16, 5)]);
-        const own = method.savedAdapter === "delta" ? method.deltas : method.deltas.slice(-1);
+        const own = method.saves.adapter === "delta" ? method.deltas! : method.deltas!.slice(-1);
         expectClose(logitsOf(model), denseLogits([...start, ...own]), 1e-4, "logits after two tasks");
         expect(method.deltas).toHaveLength(2);
-        for (const { modules } of method.deltas) {
+        for (const { modules } of method.deltas!) {
           expect([...modules.keys()].every((module) => /\.[qv]$/.test(module))).toBe(true);
         }
         expect(start.map(({ modules }) => [...modules.values()].map(({ b }) => b.toArray()))).toEqual(values);

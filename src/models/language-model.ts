@@ -28,10 +28,15 @@ export interface ModelOutput {
   readonly loss: Tensor;
   /** How many label tokens the mean runs over. */
   readonly labelTokens: number;
+  /** Teacher-forced logits at the label tokens, row by row, [labelTokens, vocabulary]. */
+  readonly logits: Tensor;
   /** Tensors that `backward` needs; they belong to the open scope. */
   readonly held: readonly Tensor[];
-  /** Adds share times the gradients of the loss to those of everything trained. To be called once. */
-  backward(share: number): void;
+  /**
+   * Adds the gradients of `objective`, a scalar made of this output's loss and logits, to those of everything trained.
+   * To be called once.
+   */
+  backward(objective: Tensor): void;
 }
 
 export interface LanguageModel {
@@ -51,6 +56,8 @@ export interface LanguageModel {
   readonly eosId: number;
   /** Every token that ends an answer; `eosId` is one of them. */
   readonly endIds: readonly number[];
+  /** All weights by checkpoint name; those of `linears` are their `weight`. A tied head has no entry of its own. */
+  readonly weights: ReadonlyMap<string, Tensor>;
   /** Number of weights of the base model. */
   readonly parameterCount: number;
   forward(batch: Batch, context: ForwardContext): ModelOutput;

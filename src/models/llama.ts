@@ -96,6 +96,7 @@ export class Llama implements LanguageModel {
   readonly family = "causal";
   readonly defaultTargets = ["q_proj", "v_proj"];
   readonly linears = new Map<string, Linear>();
+  readonly weights: ReadonlyMap<string, Tensor>;
   readonly parameterCount: number;
   readonly #owned: Tensor[] = [];
   readonly #groups: LinearGroup[] = [];
@@ -114,11 +115,13 @@ export class Llama implements LanguageModel {
   ) {
     const { vocabulary, width, feedForward, heads, keyValueHeads, headWidth, biases } = config;
     let parameters = 0;
+    const weights = new Map<string, Tensor>();
     const weight = (name: string, shape: readonly number[]): Tensor => {
       const stored = source.tensor(name, shape);
       parameters += stored.size;
       const converted = stored.dtype === dtype ? stored : stored.toDtype(dtype);
       this.#owned.push(converted.keep());
+      weights.set(name, converted);
       return converted;
     };
     const layer = (name: string, outputs: number, inputs: number, hasBias: boolean): Linear => {
@@ -168,6 +171,8 @@ export class Llama implements LanguageModel {
     this.#norm = weight("model.norm.weight", [width]);
     this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [vocabulary, width]);
     this.#rotations = new RotationTable(config.rope, this.device);
+    for (const [name, linear] of this.linears) weights.set(`${name}.weight`, linear.weight);
+    this.weights = weights;
     this.parameterCount = parameters;
   }
 
@@ -232,12 +237,14 @@ export class Llama implements LanguageModel {
         return x.indexSelect(0, tensor(index, [index.length], "int64", this.device));
       };
       const hidden = pick(run.output.view([-1, this.config.width]), -1);
-      const loss = crossEntropy(this.#logits(hidden), pick(batch.labels.view([-1]), 0));
+      const logits = this.#logits(hidden);
+      const loss = crossEntropy(logits, pick(batch.labels.view([-1]), 0));
       return {
         loss,
+        logits,
         labelTokens: positions.length,
         held: [...run.held, places.rotation.cos, places.rotation.sin],
-        backward: (share) => backwardThrough(loss, share, run),
+        backward: (objective) => backwardThrough(objective, run),
       };
     });
   }

@@ -168,6 +168,7 @@ export class T5 implements LanguageModel {
   readonly family = "seq2seq";
   readonly defaultTargets = ["q", "v"];
   readonly linears = new Map<string, Linear>();
+  readonly weights: ReadonlyMap<string, Tensor>;
   readonly parameterCount: number;
   readonly #owned: Tensor[] = [];
   readonly #groups: LinearGroup[] = [];
@@ -191,11 +192,13 @@ export class T5 implements LanguageModel {
     const { width, feedForward, heads, headWidth } = config;
     const inner = heads * headWidth;
     let parameters = 0;
+    const weights = new Map<string, Tensor>();
     const weight = (name: string, shape: readonly number[]): Tensor => {
       const stored = source.tensor(name, shape);
       parameters += stored.size;
       const converted = stored.dtype === dtype ? stored : stored.toDtype(dtype);
       this.#owned.push(converted.keep());
+      weights.set(name, converted);
       return converted;
     };
     const layer = (name: string, outputs: number, inputs: number): Linear => {
@@ -257,6 +260,8 @@ export class T5 implements LanguageModel {
     this.#decoderNorm = weight("decoder.final_layer_norm.weight", [width]);
     this.#crossProjections = group(crossMembers);
     this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [config.vocabulary, width]);
+    for (const [name, linear] of this.linears) weights.set(`${name}.weight`, linear.weight);
+    this.weights = weights;
     this.parameterCount = parameters;
   }
 
@@ -344,12 +349,14 @@ export class T5 implements LanguageModel {
       const positions = labels.flatMap((label, position) => (label === -100 ? [] : [position]));
       const index = tensor(positions, [positions.length], "int64", this.device);
       const rows = hidden.view([-1, this.config.width]).indexSelect(0, index);
-      const loss = crossEntropy(this.#logits(rows), batch.labels.view([-1]).indexSelect(0, index));
+      const logits = this.#logits(rows);
+      const loss = crossEntropy(logits, batch.labels.view([-1]).indexSelect(0, index));
       return {
         loss,
+        logits,
         labelTokens: positions.length,
         held: run.held,
-        backward: (share) => backwardThrough(loss, share, run),
+        backward: (objective) => backwardThrough(objective, run),
       };
     });
   }

@@ -23,9 +23,9 @@ export interface Checkpointed {
   backward(): void;
 }
 
-/** Adds share times the gradients of a loss to those of everything trained, in the stages that led to it as well. */
-export function backwardThrough(loss: Tensor, share: number, stages: Pick<Checkpointed, "backward">): void {
-  (share === 1 ? loss : loss.mul(share)).backward();
+/** Adds the gradients of a scalar to those of everything trained, in the stages that led to it as well. */
+export function backwardThrough(objective: Tensor, stages: Pick<Checkpointed, "backward">): void {
+  objective.backward();
   stages.backward();
 }
 

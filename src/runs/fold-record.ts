@@ -81,12 +81,9 @@ export function detailsOf(record: RunRecord): RecordDetails {
   return { geometry: { orthogonalOverlap, awom, gsr, acr }, penalty, engine };
 }
 
-/** Index of the first task without a task-end: where a resumed run goes on. */
+/** Index behind the last task with a task-end: where a resumed run goes on. */
 export function nextTask(events: readonly RunEvent[]): number {
-  const { ends } = walk(events);
-  let index = 0;
-  while (ends.has(index)) index++;
-  return index;
+  return Math.max(-1, ...walk(events).ends.keys()) + 1;
 }
 
 function walk(events: readonly RunEvent[]) {

@@ -5,7 +5,7 @@ import type { RunRecord } from "./record.js";
 import type { RunFolder } from "./run-folder.js";
 
 export interface RunOptions {
-  /** Go on at `folder.nextTask()` with the adapters saved before it; false: from the start, in an empty folder. */
+  /** Go on at `folder.nextTask(..)` with what is saved of the tasks before it; false: from the start, in an empty folder. */
   readonly resume: boolean;
   /** True as soon as the run should end after the current step. */
   readonly shouldStop: () => boolean;

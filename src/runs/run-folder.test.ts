@@ -56,12 +56,15 @@ function errorOf(action: () => unknown): RunError {
   throw new Error("nothing was thrown");
 }
 
+const places = ["a", "b"].map((name, index) => ({ name, index }));
+const adapters = { adapter: "delta", weights: null, state: false } as const;
+
 describe("a new run", () => {
   it("starts in a folder of its own with its whole configuration", () => {
     const folder = RunFolder.create(join(root, "deep", "new"), config);
     expect(folder.readConfig()).toEqual(config);
     expect(folder.readRecord()).toBeNull();
-    expect(folder.nextTask()).toBe(0);
+    expect(folder.nextTask(places, adapters)).toBe(0);
   });
 
   it("may use a folder with other files, but not one with a run", () => {
@@ -111,18 +114,46 @@ describe("resuming", () => {
   it("goes on after the last task that has ended and whose adapter is there", () => {
     const folder = RunFolder.create(join(root, "next"), config);
     write(folder, start, endOf(0), endOf(1));
-    expect(folder.nextTask()).toBe(0);
-    folder.saveAdapter(0, "a", (path) => writeFileSync(join(path, "adapter_config.json"), "{}"));
-    expect(folder.nextTask()).toBe(1);
-    folder.saveAdapter(1, "b", () => {});
-    expect(folder.nextTask()).toBe(2);
+    expect(folder.nextTask(places, adapters)).toBe(0);
+    folder.saveTask("adapters", { index: 0, name: "a" }, (path) =>
+      writeFileSync(join(path, "adapter_config.json"), "{}"),
+    );
+    expect(folder.nextTask(places, adapters)).toBe(1);
+    folder.saveTask("adapters", { index: 1, name: "b" }, () => {});
+    expect(folder.nextTask(places, adapters)).toBe(2);
+  });
+});
+
+describe("what a method needs to go on", () => {
+  const none = { adapter: null, weights: null, state: false } as const;
+  const folder = RunFolder.create(join(root, "needs"), config);
+  const save = (kind: "models" | "state", index: number) => folder.saveTask(kind, places[index]!, () => {});
+  write(folder, start, endOf(0), endOf(1));
+
+  it("is the last task's weights or state, if the method keeps only those", () => {
+    expect(folder.nextTask(places, none)).toBe(2);
+    save("models", 1);
+    expect(folder.nextTask(places, { ...none, weights: "last" })).toBe(2);
+    expect(folder.nextTask(places, { ...none, weights: "last", state: true })).toBe(0);
+    save("state", 0);
+    expect(folder.nextTask(places, { ...none, state: true })).toBe(1);
+  });
+
+  it("is every task's weights, if a task is answered with its own", () => {
+    expect(folder.nextTask(places, { ...none, weights: "every" })).toBe(0);
+    save("models", 0);
+    expect(folder.nextTask(places, { ...none, weights: "every" })).toBe(2);
+    folder.removeTask("models", places[1]!);
+    expect(folder.nextTask(places, { ...none, weights: "every" })).toBe(1);
   });
 });
 
 describe("files of a run", () => {
   it("have the documented names, tasks counted from 1 and the base model as 0", () => {
     const folder = RunFolder.create(join(root, "files"), config);
-    folder.saveAdapter(1, "b", (path) => writeFileSync(join(path, "adapter_config.json"), "{}"));
+    folder.saveTask("adapters", { index: 1, name: "b" }, (path) =>
+      writeFileSync(join(path, "adapter_config.json"), "{}"),
+    );
     folder.savePredictions(-1, "a", [{ answer: "x" }, { answer: "y\nz" }]);
     folder.savePredictions(0, "a", []);
     write(folder, start);
@@ -143,17 +174,25 @@ describe("files of a run", () => {
 
   it("an adapter whose writing fails leaves the earlier one in place", () => {
     const folder = RunFolder.create(join(root, "atomic"), config);
-    folder.saveAdapter(0, "a", (path) => writeFileSync(join(path, "weights"), "old"));
+    folder.saveTask("adapters", { index: 0, name: "a" }, (path) =>
+      writeFileSync(join(path, "weights"), "old"),
+    );
     const fail = () =>
-      folder.saveAdapter(0, "a", (path) => {
+      folder.saveTask("adapters", { index: 0, name: "a" }, (path) => {
         writeFileSync(join(path, "weights"), "half");
         throw new Error("disk full");
       });
     expect(fail).toThrow("disk full");
     expect(readdirSync(join(folder.path, "adapters"))).toEqual(["1-a"]);
-    expect(readFileSync(join(folder.adapterFolder(0, "a"), "weights"), "utf8")).toBe("old");
-    folder.saveAdapter(0, "a", (path) => writeFileSync(join(path, "weights"), "new"));
-    expect(readFileSync(join(folder.adapterFolder(0, "a"), "weights"), "utf8")).toBe("new");
+    expect(
+      readFileSync(join(folder.taskFolder("adapters", { index: 0, name: "a" }), "weights"), "utf8"),
+    ).toBe("old");
+    folder.saveTask("adapters", { index: 0, name: "a" }, (path) =>
+      writeFileSync(join(path, "weights"), "new"),
+    );
+    expect(
+      readFileSync(join(folder.taskFolder("adapters", { index: 0, name: "a" }), "weights"), "utf8"),
+    ).toBe("new");
   });
 
   it("the record keeps what the journal does not say when it is brought up to date", () => {

@@ -1,15 +1,27 @@
 /**
- * A run is a folder: config.yaml, events.jsonl, adapters/<k>-<task>/, predictions/<after k>-<task>.jsonl, record.json,
- * engine.log and, where it starts from adapters, copies of them in start/<n>-<name>/, k counted from 1 (0: the untouched base model). Everything but the journal and the log appears by renaming.
+ * A run is a folder: config.yaml, events.jsonl, per task what its method saves (adapters/<k>-<task>/, models/.., state/..),
+ * predictions/<after k>-<task>.jsonl, record.json, engine.log and, where it starts from adapters, copies of them in
+ * start/<n>-<name>/, k counted from 1 (0: the untouched base model). Everything but the journal and the log appears by
+ * renaming.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { RunError } from "../errors.js";
-import { type Config, firstDifference, loadConfig, taskNames, writeConfig } from "../experiment/config.js";
+import { type Config, firstDifference, loadConfig, writeConfig } from "../experiment/config.js";
 import { temporaryName, writeFileAtomic } from "../io/files.js";
+import type { Saves } from "../methods/method.js";
 import { detailsOf, foldRecord, nextTask, type RecordDetails } from "./fold-record.js";
 import { readJournal } from "./journal.js";
 import type { RunRecord } from "./record.js";
+
+/** A task by its place in the stream, from 0. */
+export interface TaskPlace {
+  readonly index: number;
+  readonly name: string;
+}
+
+/** The folders of a run that hold a folder per task. */
+export type SavedKind = "adapters" | "models" | "state";
 
 export class RunFolder {
   readonly path: string;
@@ -69,9 +81,9 @@ export class RunFolder {
     return join(this.path, "engine.log");
   }
 
-  /** Folder of the adapter of task `index` (from 0). */
-  adapterFolder(index: number, task: string): string {
-    return join(this.path, "adapters", `${index + 1}-${task}`);
+  /** Folder of what is saved of a task. */
+  taskFolder(kind: SavedKind, { index, name }: TaskPlace): string {
+    return join(this.path, kind, `${index + 1}-${name}`);
   }
 
   /** The run's own copy of an adapter that it starts from, `index` from 0. */
@@ -84,9 +96,9 @@ export class RunFolder {
     return join(this.path, "predictions", `${afterIndex + 1}-${task}.jsonl`);
   }
 
-  /** Writes an adapter: `write` fills the folder it is given, which then takes its name. Returns the final folder. */
-  saveAdapter(index: number, task: string, write: (folder: string) => void): string {
-    return this.#save(this.adapterFolder(index, task), write);
+  /** Saves something of a task: `write` fills the folder it is given, which then takes its name. Returns that. */
+  saveTask(kind: SavedKind, task: TaskPlace, write: (folder: string) => void): string {
+    return this.#save(this.taskFolder(kind, task), write);
   }
 
   /** Copies an adapter that the run starts from. Returns the final folder. */
@@ -107,6 +119,11 @@ export class RunFolder {
       throw error;
     }
     return target;
+  }
+
+  /** Removes what was saved of a task and is needed no more. */
+  removeTask(kind: SavedKind, task: TaskPlace): void {
+    rmSync(this.taskFolder(kind, task), { recursive: true, force: true });
   }
 
   /** Writes the answers on one task, one JSON object a line. */
@@ -150,12 +167,24 @@ export class RunFolder {
     return record;
   }
 
-  /** Index (from 0) of the first task that is not finished: ended in the journal, its adapter saved. */
-  nextTask(): number {
+  /**
+   * Index (from 0) of the first of the tasks that is not finished: ended in the journal, and all that is needed to go on
+   * behind it is there.
+   */
+  nextTask(tasks: readonly TaskPlace[], saves: Saves): number {
     const ended = nextTask(readJournal(this.journalFile));
-    const names = taskNames(this.readConfig()).slice(0, ended);
-    const missing = names.findIndex((name, index) => !existsSync(this.adapterFolder(index, name)));
-    return missing === -1 ? ended : missing;
+    const finished = tasks.filter(({ index }) => index < ended);
+    const has = (kind: SavedKind, task: TaskPlace) => existsSync(this.taskFolder(kind, task));
+    const each = finished.findIndex(
+      (task) =>
+        (saves.adapter !== null && !has("adapters", task)) ||
+        (saves.weights === "every" && !has("models", task)),
+    );
+    const whole = each === -1 ? finished : finished.slice(0, each);
+    const last = whole.findLastIndex(
+      (task) => (saves.weights !== "last" || has("models", task)) && (!saves.state || has("state", task)),
+    );
+    return last === -1 ? 0 : whole[last]!.index + 1;
   }
 
   /** A run that failed before it started (a missing checkpoint, say) has left nothing to keep. */

@@ -14,6 +14,8 @@ const worker = fileURLToPath(new URL("../fixtures/fake-worker.mjs", import.meta.
 const root = mkdtempSync(join(tmpdir(), "nlora-worker-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
+const places = ["one", "two"].map((name, index) => ({ name, index }));
+const adapters = { adapter: "delta", weights: null, state: false } as const;
 const jsonlData = {
   kind: "jsonl",
   tasks: ["one", "two"].map((name) => ({ name, train: "train.jsonl", test: "test.jsonl" })),
@@ -53,7 +55,7 @@ describe("a run in a process of its own", () => {
       engine: { name: "fake" },
     });
     expect(folder.readRecord()).toEqual(outcome.record);
-    expect(folder.nextTask()).toBe(2);
+    expect(folder.nextTask(places, adapters)).toBe(2);
   });
 
   it("gets the threads of the config and waiting threads that do not spin", async () => {
@@ -95,7 +97,7 @@ describe("a run in a process of its own", () => {
     expect(events.filter((event) => event.type === "step").length).toBeLessThan(10);
 
     const again = RunFolder.resume(folder.path, config);
-    expect(again.nextTask()).toBe(1);
+    expect(again.nextTask(places, adapters)).toBe(1);
     const second = await launch(config, again, { worker, resume: true }).outcome;
     expect(second.record).toMatchObject({
       status: "done",
@@ -117,7 +119,7 @@ describe("a run in a process of its own", () => {
     });
     const outcome = await run.outcome;
     expect(outcome).toMatchObject({ status: "interrupted", record: { status: "interrupted" } });
-    expect(folder.nextTask()).toBe(1);
+    expect(folder.nextTask(places, adapters)).toBe(1);
   });
 
   it("that fails says why, in one place each: outcome, journal, record", async () => {
@@ -155,7 +157,7 @@ describe("a run in a process of its own", () => {
     expect(events.at(-1)).toMatchObject({ type: "run-failed", message: outcome.error?.message });
     expect(folder.readRecord()).toMatchObject({ status: "failed", deltaNorms: [2, null] });
     expect(readFileSync(folder.logFile, "utf8")).toContain("the engine said something last");
-    expect(existsSync(folder.adapterFolder(0, "one"))).toBe(true);
+    expect(existsSync(folder.taskFolder("adapters", places[0]!))).toBe(true);
   });
 
   it("that aborts natively is reported with its signal", async () => {

@@ -3,13 +3,15 @@ import type { AdapterDelta } from "../../src/adapters/delta.js";
 import type { EncodedExample } from "../../src/data/encode.js";
 import type { RunEvent } from "../../src/learn/events.js";
 import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
-import { trainTask } from "../../src/learn/learn.js";
-import type { ActiveMethod } from "../../src/methods/method.js";
+import { taskContext, trainTask } from "../../src/learn/learn.js";
+import type { ActiveMethod, FinishedTask } from "../../src/methods/method.js";
 import { type MethodName, type MethodOptions, methodSchema } from "../../src/methods/options.js";
 import { createMethod } from "../../src/methods/registry.js";
 import type { LanguageModel } from "../../src/models/language-model.js";
 import { loadModel } from "../../src/models/registry.js";
 import { Rng } from "../../src/random.js";
+import { tensor as tensorOf } from "../../src/tensor/create.js";
+import type { Tensor } from "../../src/tensor/tensor.js";
 import { goldenFolder } from "./golden.js";
 
 export const tinyModel = (name = "t5-classic"): LanguageModel => loadModel(goldenFolder(name), "float32");
@@ -60,10 +62,50 @@ export function tinyMethod(
   startFrom: readonly AdapterDelta[] = [],
 ): ActiveMethod {
   const options = methodOptions(values);
-  return createMethod({ model, lora: { ...tinyLora, ...lora }, options, tasks: 3, startFrom });
+  return createMethod({ model, lora: { ...tinyLora, ...lora }, options, tasks: [], startFrom });
 }
 
-/** Trains the tasks from `first` on and returns every event. */
+const copyOf = (tensor: Tensor) => {
+  const { shape, dtype, device } = tensor;
+  const values = tensor.toArray();
+  return () => tensorOf(values, shape, dtype, device);
+};
+
+function copiesOf(tensors: Iterable<readonly [string, Tensor]>): () => Record<string, Tensor> {
+  const copies = [...tensors].map(([name, each]) => [name, copyOf(each)] as const);
+  return () => Object.fromEntries(copies.map(([name, make]) => [name, make()]));
+}
+
+/** What a run folder would hold of the task that the method has just finished, in memory. */
+function remember(
+  model: LanguageModel,
+  method: ActiveMethod,
+  place: { readonly name: string; readonly index: number },
+  delta: AdapterDelta | null,
+): FinishedTask {
+  const absent = (what: string) => () => {
+    throw new Error(`the method does not save ${what}`);
+  };
+  const modules = [...(delta?.modules ?? [])].map(
+    ([name, { a, b }]) => [name, copyOf(a), copyOf(b)] as const,
+  );
+  const { saves } = method;
+  const { tensors, rows } = method.state();
+  const state = copiesOf(Object.entries(tensors));
+  const text = JSON.stringify(rows);
+  return {
+    ...place,
+    adapter: () => ({
+      name: place.name,
+      scale: delta!.scale,
+      modules: new Map(modules.map(([name, a, b]) => [name, { a: a(), b: b() }])),
+    }),
+    weights: saves.weights === null ? absent("weights") : copiesOf(model.weights),
+    state: saves.state ? () => ({ tensors: state(), rows: JSON.parse(text) }) : absent("state"),
+  };
+}
+
+/** Trains the tasks from `first` on and returns every event; finished tasks are added to `finished`. */
 export function learn(
   model: LanguageModel,
   method: ActiveMethod,
@@ -72,20 +114,24 @@ export function learn(
     settings = tinySettings,
     seed = 1,
     first = 0,
-  }: { settings?: TrainingSettings; seed?: number; first?: number } = {},
+    finished = [],
+  }: { settings?: TrainingSettings; seed?: number; first?: number; finished?: FinishedTask[] } = {},
 ): RunEvent[] {
   const events: RunEvent[] = [];
   for (const [index, task] of tasks.entries()) {
     if (index < first) continue;
     const rng = new Rng(seed).fork(`task ${index + 1}`);
     for (const event of trainTask(model, method, task, index, settings, rng)) events.push(event);
-    method.afterTask({ name: task.name, index, rng });
+    const delta = method.afterTask(taskContext(task, index, rng));
+    const saved = remember(model, method, { name: task.name, index }, delta);
+    finished.push(saved);
+    method.saved(saved);
   }
   return events;
 }
 
 /** Every factor of every finished task, as numbers. */
 export const factorsOf = (method: ActiveMethod): number[][] =>
-  method.deltas.flatMap((delta) =>
+  method.deltas!.flatMap((delta) =>
     [...delta.modules.values()].flatMap(({ a, b }) => [a.toArray(), b.toArray()]),
   );

@@ -1,0 +1,25 @@
+/** What each method trains and keeps, in words: for help, documents and checks that come before the engine is loaded. */
+import type { MethodName } from "./options.js";
+
+export interface MethodFacts {
+  readonly title: string;
+  readonly trains: string;
+  /** Between tasks. */
+  readonly keeps: string;
+  /** Whether answering takes the task's name, beyond what the prompt says. */
+  readonly needsTaskIdentity: boolean;
+  /** Whether the tasks are learned one after another, or all at once. */
+  readonly learns: "in-turn" | "jointly";
+}
+
+const inTurn = { needsTaskIdentity: false, learns: "in-turn" } as const;
+const adapterPerTask = { trains: "a new LoRA adapter per task", ...inTurn };
+
+/** One entry per method. */
+export const METHOD_FACTS: Readonly<Record<MethodName, MethodFacts>> = {
+  "seq-lora": { title: "SeqLoRA", trains: "one LoRA adapter", keeps: "that adapter", ...inTurn },
+  "inc-lora": { title: "IncLoRA", keeps: "all adapters", ...adapterPerTask },
+  "o-lora": { title: "O-LoRA", keeps: "all adapters", ...adapterPerTask },
+  "n-lora": { title: "N-LoRA", keeps: "all adapters", ...adapterPerTask },
+  "o-lora-n-lora": { title: "O-LoRA + N-LoRA", keeps: "all adapters", ...adapterPerTask },
+};
