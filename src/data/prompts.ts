@@ -30,10 +30,13 @@ export function renderPrompt(
 ): PromptParts {
   const { identity: named = dataset } = options;
   const identity = named === null ? "" : `Task:${named.family}\nDataset:${named.name}\n`;
-  // The blank before the newline that ends the option line is official.
-  const question =
-    dataset.instruction === null ? "" : `${dataset.instruction}\nOption: ${labels.join(", ")} \n`;
+  const question = dataset.instruction === null ? "" : `${dataset.instruction}\n${optionLine(labels)}`;
   return { head: identity + question, body: sentence, suffix: "\nAnswer:" };
+}
+
+/** The labels to choose from. The blank before the newline is official. */
+export function optionLine(labels: readonly string[]): string {
+  return `Option: ${labels.join(", ")} \n`;
 }
 
 /** The source text of a prompt. */

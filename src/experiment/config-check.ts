@@ -1,6 +1,8 @@
 /** What a schema cannot say of a configuration: settings that contradict each other or do not fit the stream. */
 import { taskOrder } from "../data/orders.js";
 import { SYNTHETIC_TASKS } from "../data/synthetic-words.js";
+import { columnsOf, parseTemplate } from "../data/template.js";
+import { ConfigError } from "../errors.js";
 import type { Problem } from "./config-issues.js";
 import type { Config } from "./schema.js";
 
@@ -10,7 +12,7 @@ export function taskNames(config: Pick<Config, "data">): string[] {
   switch (data.kind) {
     case "benchmark":
       return [...(data.tasks ?? taskOrder(`order-${data.order ?? 1}`).datasets)];
-    case "jsonl":
+    case "files":
       return data.tasks.map((task) => task.name);
     case "synthetic":
       return SYNTHETIC_TASKS.map((task) => task.name);
@@ -27,7 +29,7 @@ function* checkData(config: Config): Generator<Problem> {
     if (data.root === null) {
       yield {
         path: ["data", "root"],
-        message: "expected the folder of the benchmark data; set it, or pass --data DIR",
+        message: "expected the folder of the benchmark data, or hub; set it, or pass --data DIR",
       };
     }
     if (data.order !== null && data.tasks !== null) {
@@ -37,19 +39,42 @@ function* checkData(config: Config): Generator<Problem> {
       };
     }
   }
-  if (data.kind === "jsonl" && data.holdOut === null) {
+  if (data.kind === "files") {
     for (const [index, task] of data.tasks.entries()) {
-      if (task.test !== null) continue;
-      yield {
-        path: ["data", "tasks", index, "test"],
-        message: "expected a file, or data.holdOut to test on, found nothing",
-      };
+      for (const [key, message] of taskProblems(task, data.holdOut !== null)) {
+        yield { path: ["data", "tasks", index, key], message };
+      }
     }
   }
   const names = taskNames(config);
   for (const [index, name] of names.entries()) {
     if (names.indexOf(name) === index) continue;
     yield { path: ["data", "tasks", index], message: `the task ${name} is in the list twice` };
+  }
+}
+
+type FilesTask = Extract<Config["data"], { kind: "files" }>["tasks"][number];
+
+/** What is wrong with a task of files, by setting. */
+function* taskProblems(task: FilesTask, heldOut: boolean): Generator<[key: string, message: string]> {
+  if (task.dataset === null) {
+    if (task.train === null) yield ["train", "expected a file, a folder or a list of them, found nothing"];
+    if (task.test === null && !heldOut) {
+      yield ["test", "expected a file, or data.holdOut to test on, found nothing"];
+    }
+    if (task.subset !== null) yield ["subset", "only a dataset has subsets; name one with dataset"];
+  }
+  if (task.prompt !== null && task.instruction !== null) {
+    yield ["instruction", "give either a prompt or an instruction, not both"];
+  }
+  if (task.prompt === null) return;
+  try {
+    if (columnsOf(parseTemplate(task.prompt)).length === 0) {
+      yield ["prompt", "expected a text with {columns} of the data, found none in it"];
+    }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    yield ["prompt", error.message];
   }
 }
 

@@ -64,6 +64,25 @@ describe("defaults", () => {
     expect(taskNames(config)).toEqual(["dbpedia", "amazon", "yahoo", "agnews"]);
   });
 
+  it("files are absolute, splits of a dataset are not, and jsonl is an old name of files", () => {
+    const tasks = [
+      { name: "a", train: "a.csv", test: ["b.csv", "c"] },
+      { name: "b", dataset: "org/name@main", train: "train", test: "validation" },
+      { name: "c", dataset: "./here" },
+    ];
+    const { data } = resolveConfig({ data: { kind: "jsonl", tasks } });
+    expect(data).toMatchObject({
+      kind: "files",
+      incomplete: "error",
+      tasks: [
+        { train: resolve("a.csv"), test: [resolve("b.csv"), resolve("c")], format: "auto", columns: {} },
+        { dataset: "org/name@main", train: "train", test: "validation" },
+        { dataset: resolve("here"), train: null, test: null },
+      ],
+    });
+    expect(resolveConfig({ data: { kind: "benchmark", root: "hub" } }).data).toMatchObject({ root: "hub" });
+  });
+
   it("a method may be given by its name alone", () => {
     expect(resolveConfig({ method: "o-lora" }).method).toEqual({
       name: "o-lora",
@@ -149,6 +168,28 @@ describe("errors", () => {
     expect(errorLines("training: { batchSize: 8, microBatchSize: 16 }")[0]).toMatch(
       /at most batchSize \(8\), found 16/,
     );
+  });
+
+  it("of a task of files name the setting", () => {
+    const problem = (task: string, more = "") =>
+      errorLines(`data: { kind: files${more}, tasks: [{ name: a, ${task} }] }`)[0];
+    expect(problem("test: b")).toMatch(/data\.tasks\.0\.train: expected a file, a folder or a list of them/);
+    expect(problem("train: [], test: b")).toMatch(/tasks\.0\.train: expected a file.*, found \[\]$/);
+    expect(problem("train: a, test: b, subset: c")).toMatch(/tasks\.0\.subset: only a dataset has subsets/);
+    expect(problem("train: a, test: b, prompt: '{x', columns: { output: y }")).toMatch(
+      /tasks\.0\.prompt: .* has a \{ without its other half/,
+    );
+    expect(problem("train: a, test: b, prompt: hello")).toMatch(
+      /tasks\.0\.prompt: expected a text with \{columns\}/,
+    );
+    expect(problem("train: a, test: b, prompt: '{x}', instruction: do it")).toMatch(
+      /tasks\.0\.instruction: give either a prompt or an instruction/,
+    );
+    expect(problem("train: a, test: b, format: text-lable")).toMatch(/did you mean text-label\?$/);
+    expect(problem("train: a, test: b, columns: { inputs: x }")).toMatch(
+      /unknown key; did you mean input\?$/,
+    );
+    expect(problem("train: a, test: b", ", incomplete: skip")).toMatch(/expected one of error, drop/);
   });
 
   it("of a task name that would leave the run folder refuse it", () => {

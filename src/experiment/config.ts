@@ -16,6 +16,7 @@ import {
   show,
   valueAt,
 } from "./config-issues.js";
+import { HUB } from "./data-schema.js";
 import { type Config, configSchema, DEFAULT_GROUPS } from "./schema.js";
 
 export { taskNames } from "./config-check.js";
@@ -78,7 +79,7 @@ function resolveDocument(document: Document, origin: Origin): Config {
     if (origin.overrides.some(isDataFolder)) settings.data ??= { kind: "benchmark" };
     const wrong = origin.overrides.flatMap((override) => applyOverride(settings, override));
     if (wrong.length > 0) throw fail(wrong);
-    nameMethod(settings);
+    normalise(settings);
   }
   const parsed = configSchema.safeParse(input);
   if (!parsed.success) throw fail(problemLines(problemsOf(parsed.error, input), origin));
@@ -94,14 +95,18 @@ function complete(config: Config): Config {
     (path === null ? path : resolve(path)) as Value;
   const { data } = config;
   if (data.kind === "benchmark") {
-    data.root = absolute(data.root);
+    if (data.root !== HUB) data.root = absolute(data.root);
     if (data.tasks === null) data.order ??= 1;
-  } else if (data.kind === "jsonl") {
-    data.tasks = data.tasks.map((task) => ({
-      ...task,
-      train: absolute(task.train),
-      test: absolute(task.test),
-    }));
+  } else if (data.kind === "files") {
+    data.tasks = data.tasks.map((task) => {
+      // With a dataset, train and test name its splits.
+      if (task.dataset !== null) {
+        return /^[./~]/.test(task.dataset) ? { ...task, dataset: resolve(task.dataset) } : task;
+      }
+      const all = (paths: string | string[] | null) =>
+        Array.isArray(paths) ? paths.map((path) => resolve(path)) : absolute(paths);
+      return { ...task, train: all(task.train), test: all(task.test) };
+    });
   }
   if (config.model !== "builtin") config.model = absolute(config.model);
   config.startFrom = config.startFrom.map(absolute);
@@ -133,9 +138,11 @@ function parseOverrides({ set = [], seed, data }: ConfigOverrides): Override[] {
 
 const isDataFolder = ({ label }: Override): boolean => label.startsWith("--data");
 
-/** `method: o-lora` is short for `method: { name: o-lora }`. */
-function nameMethod(settings: Record<string, unknown>): void {
+/** `method: o-lora` is short for `method: { name: o-lora }`; `data.kind: jsonl` is what `files` was called at first. */
+function normalise(settings: Record<string, unknown>): void {
   if (typeof settings.method === "string") settings.method = { name: settings.method };
+  const { data } = settings;
+  if (valueAt(data, ["kind"]) === "jsonl") settings.data = { ...(data as object), kind: "files" };
 }
 
 /** Sets one value, making the mappings that lead to it; returns what is wrong. */
@@ -149,7 +156,7 @@ function applyOverride(settings: Record<string, unknown>, override: Override): s
     if (kind !== "benchmark")
       return [`${label}: only data.kind benchmark has a root; data.kind is ${show(kind)}`];
   }
-  nameMethod(settings);
+  normalise(settings);
   let target = settings;
   for (const [depth, part] of path.slice(0, -1).entries()) {
     if (!Object.hasOwn(target, part) || target[part] === null) target[part] = {};

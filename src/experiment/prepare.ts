@@ -1,11 +1,17 @@
 /** The part of a run that may have to wait: finds the model's folder and loads the stream. Makes no tensors. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type LoadedStream, loadBenchmark, loadJsonl } from "../data/load.js";
+import type { LoadedStream } from "../data/assemble.js";
+import { loadBenchmark } from "../data/benchmark.js";
+import type { RenderChat } from "../data/chat.js";
+import { type FileTask, loadFiles } from "../data/files.js";
 import { syntheticStream } from "../data/synthetic.js";
-import { CheckpointError, ConfigError } from "../errors.js";
+import { CheckpointError, ConfigError, DataError } from "../errors.js";
+import { ChatTemplate } from "../io/chat-template.js";
+import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { packageRoot } from "../tensor/native.js";
 import { type Config, taskNames } from "./config.js";
+import { findDataset } from "./datasets.js";
 
 export interface Prepared extends LoadedStream {
   /** A folder on this machine that holds the checkpoint. */
@@ -31,7 +37,7 @@ export async function findModel({ model }: Pick<Config, "model">): Promise<strin
 }
 
 /** Reads or makes the stream that the configuration describes. Throws a DataError or a ConfigError. */
-export async function loadStream(config: Pick<Config, "data" | "seed">): Promise<LoadedStream> {
+export async function loadStream(config: Pick<Config, "data" | "seed" | "model">): Promise<LoadedStream> {
   const { data, seed } = config;
   if (data.kind === "synthetic") {
     return {
@@ -45,14 +51,11 @@ export async function loadStream(config: Pick<Config, "data" | "seed">): Promise
     ...(data.testRows === null ? {} : { testRows: data.testRows }),
     ...(data.holdOut === null ? {} : { holdOut: data.holdOut }),
   };
-  if (data.kind === "jsonl") {
-    const sources = data.tasks.map(({ name, train, test, labels }) => ({
-      name,
-      train,
-      ...(test === null ? {} : { test }),
-      ...(labels === null ? {} : { labels }),
-    }));
-    return loadJsonl(sources, selection);
+  if (data.kind === "files") {
+    const { incomplete } = data;
+    const tasks: FileTask[] = [];
+    for (const task of data.tasks) tasks.push(await fileTask(task, data.holdOut !== null));
+    return loadFiles(tasks, { ...selection, incomplete, chat: () => chatOf(config) });
   }
   if (data.root === null) {
     throw new ConfigError("data.root: expected the folder of the benchmark data, found nothing", {
@@ -60,4 +63,40 @@ export async function loadStream(config: Pick<Config, "data" | "seed">): Promise
     });
   }
   return loadBenchmark(data.root, taskNames(config), { ...selection, identity: data.promptIdentity });
+}
+
+type ConfiguredTask = Extract<Config["data"], { kind: "files" }>["tasks"][number];
+
+/** A task's files: as named, or those of its dataset's splits. */
+async function fileTask(task: ConfiguredTask, heldOut: boolean): Promise<FileTask> {
+  const list = (paths: string | string[] | null) => (typeof paths === "string" ? [paths] : paths);
+  const { dataset, subset, ...rest } = task;
+  const train = list(task.train);
+  const test = list(task.test);
+  if (dataset === null) return { ...rest, train: train ?? [], test };
+  const wanted = { dataset, subset, train: train ?? ["train"], test: heldOut ? [] : test };
+  const found = await findDataset(wanted);
+  return { ...rest, ...found, test: heldOut ? null : found.test };
+}
+
+/** Renders conversations for the run's model, up to where it answers. Throws a DataError if it has no template. */
+async function chatOf(config: Pick<Config, "model">): Promise<RenderChat> {
+  const folder = await findModel(config);
+  const template = ChatTemplate.fromFolder(folder);
+  if (template === null) {
+    throw new DataError(`the data has conversations, but the model in ${folder} has no chat template`, {
+      hint: "take a model with a chat template, or give the task a prompt or columns of plain text",
+    });
+  }
+  const beginning = addedBeginning(Tokenizer.fromFolder(folder));
+  return (messages) => {
+    const text = template.render(messages, { addGenerationPrompt: true });
+    return beginning !== "" && text.startsWith(beginning) ? text.slice(beginning.length) : text;
+  };
+}
+
+/** The token that the tokenizer puts before every text; a template that writes it as well would double it. */
+function addedBeginning(tokenizer: Tokenizer): string {
+  const [first] = tokenizer.encode("");
+  return first === undefined || first !== tokenizer.bosId ? "" : (tokenizer.idToToken(first) ?? "");
 }

@@ -1,79 +1,8 @@
 /** What a config may say: every setting with its type, its default and a line of help. Paper defaults: methods of N-LoRA. */
 import { z } from "zod";
-import { CATALOG } from "../data/catalog.js";
 import { methodSchema } from "../methods/options.js";
 import { choice, flag, group, number, perTask, text, whole } from "../settings.js";
-
-const DATASET_NAMES = CATALOG.map((dataset) => dataset.name) as [string, ...string[]];
-
-const rowCap = () => whole({ min: 1 }).nullable().default(null);
-
-const selection = {
-  trainRows: rowCap().describe("at most this many training rows per task (stratified sample); null: all"),
-  testRows: rowCap().describe("at most this many test rows per task (stratified sample); null: all"),
-  holdOut: z
-    .union([group({ fraction: number({ above: 0, below: 1 }) }), group({ rows: whole({ min: 1 }) })], {
-      error: "null, { fraction: 0.1 } or { rows: 200 }",
-    })
-    .nullable()
-    .default(null)
-    .describe("test on rows held out of the training rows, for choosing settings; null: on the test rows"),
-};
-
-const benchmark = group({
-  kind: z.literal("benchmark"),
-  root: text("a folder")
-    .nullable()
-    .default(null)
-    .describe("folder with <family>/<dataset>/{train,test,labels}.json; --data sets it"),
-  order: whole({ min: 1, max: 6 })
-    .nullable()
-    .default(null)
-    .describe("the paper's task order, 1 to 6 (default 1)"),
-  tasks: z
-    .array(choice(DATASET_NAMES), { error: "a list of dataset names" })
-    .min(1, { error: "a list of dataset names" })
-    .nullable()
-    .default(null)
-    .describe("dataset names in the order of training, instead of an order"),
-  promptIdentity: choice(["task+dataset", "none", "shuffled"])
-    .default("task+dataset")
-    .describe(
-      "the prompt names family and dataset (official), does not, or names those of a random dataset of the stream",
-    ),
-  ...selection,
-});
-
-const TASK_NAME = "a name of letters, digits, '.', '_' and '-'";
-
-const jsonl = group({
-  kind: z.literal("jsonl"),
-  tasks: z
-    .array(
-      group({
-        name: z.string({ error: TASK_NAME }).regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u, { error: TASK_NAME }),
-        train: text("a file"),
-        test: text("a file").nullable().default(null),
-        labels: z
-          .array(text(), { error: "a list of labels" })
-          .min(1, { error: "a list of labels" })
-          .nullable()
-          .default(null),
-      }),
-      { error: "a list of tasks" },
-    )
-    .min(1, { error: "a list of tasks" })
-    .describe(
-      'tasks in the order of training: {name, train, test, labels}; files have {"input", "output"} a line',
-    ),
-  ...selection,
-});
-
-const synthetic = group({
-  kind: z.literal("synthetic"),
-  trainRows: whole({ min: 1 }).default(1000).describe("generated training rows per task"),
-  testRows: whole({ min: 1 }).default(200).describe("generated test rows per task"),
-});
+import { dataSchema, TASK_NAME } from "./data-schema.js";
 
 /** What a configuration without these groups gets; a setting given on the command line is added to it. */
 export const DEFAULT_GROUPS = { data: { kind: "synthetic" }, method: { name: "n-lora" } } as const;
@@ -102,11 +31,7 @@ export const configSchema = group({
     .nullable()
     .default(null)
     .describe("compute threads; null: OMP_NUM_THREADS or all cores"),
-  data: z
-    .discriminatedUnion("kind", [benchmark, jsonl, synthetic], {
-      error: "one of benchmark, jsonl, synthetic",
-    })
-    .prefault(DEFAULT_GROUPS.data),
+  data: dataSchema.prefault(DEFAULT_GROUPS.data),
   truncate: choice(["end", "body"])
     .default("end")
     .describe(

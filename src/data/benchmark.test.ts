@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { loadBenchmark } from "./benchmark.js";
 import { CATALOG } from "./catalog.js";
-import { loadBenchmark, loadJsonl } from "./load.js";
 
 const folder = mkdtempSync(join(tmpdir(), "nlora-data-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -164,77 +164,5 @@ describe("the benchmark layout", () => {
     expect(stream.tasks.reduce((sum, task) => sum + task.train.length, 0)).toBe(36366);
     expect(stream.tasks.reduce((sum, task) => sum + task.test.length, 0)).toBe(16095);
     expect(notes).toEqual([]);
-  });
-});
-
-describe("plain JSONL", () => {
-  const line = (input: string, output: string) => JSON.stringify({ input, output });
-
-  test("lines become examples as they stand; labels are optional; blank lines are skipped", () => {
-    const base = root({
-      "a.jsonl": `${line("x", "yes")}\n\n${line("y", "no")}\n`,
-      "b.jsonl": line("z", "yes"),
-    });
-    const task = { name: "mine", train: join(base, "a.jsonl"), test: join(base, "b.jsonl") };
-    const { stream, notes } = loadJsonl([task], { seed: 1 });
-    expect(stream.tasks).toEqual([
-      {
-        name: "mine",
-        labels: null,
-        train: [
-          { input: "x", output: "yes" },
-          { input: "y", output: "no" },
-        ],
-        test: [{ input: "z", output: "yes" }],
-      },
-    ]);
-    expect(notes).toEqual([]);
-  });
-
-  test.each([
-    ["a malformed line", `${line("x", "yes")}\n{oops`, /a\.jsonl, line 2: not valid JSON: \{oops/],
-    ["a missing field", `\n{"input": "x"}`, /a\.jsonl, line 2: the field "output" is missing/],
-    [
-      "an output outside the label set",
-      line("x", "maybe"),
-      /line 1: the label "maybe" is not in the label set/,
-    ],
-    ["an empty file", "", /a\.jsonl: the file is empty/],
-  ])("%s is refused with its line", (_, content, message) => {
-    const base = root({ "a.jsonl": content });
-    const path = join(base, "a.jsonl");
-    const task = { name: "mine", train: path, test: path, labels: ["yes", "no"] };
-    expect(() => loadJsonl([task], { seed: 1 })).toThrowError(message);
-  });
-
-  test("bytes that are no UTF-8 are refused with their line, and a byte order mark is none of the text", () => {
-    const base = root({ "a.jsonl": "" });
-    const path = join(base, "a.jsonl");
-    const task = { name: "mine", train: path, test: path };
-    writeFileSync(path, Buffer.from(`\uFEFF${line("größe", "yes")}\n`, "utf8"));
-    expect(loadJsonl([task], { seed: 1 }).stream.tasks[0]!.train[0]!.input).toBe("größe");
-    const latin1 = Buffer.from(`${line("x", "yes")}\n${line("größe", "yes")}\n`, "latin1");
-    for (const content of [latin1, latin1.subarray(0, -1)]) {
-      writeFileSync(path, content);
-      expect(() => loadJsonl([task], { seed: 1 })).toThrowError(`${path}, line 2: not valid UTF-8`);
-    }
-  });
-
-  test("without a test file rows must be held out of train; texts shared by train and test are noted", () => {
-    const base = root({ "a.jsonl": ["a", "b", "c", "d"].map((text) => line(text, "yes")).join("\n") });
-    const task = { name: "mine", train: join(base, "a.jsonl") };
-    expect(() => loadJsonl([task], { seed: 1 })).toThrowError(/task mine has no test file/);
-    const held = loadJsonl([task], { seed: 1, holdOut: { rows: 1 } }).stream.tasks[0]!;
-    expect([held.train.length, held.test.length]).toEqual([3, 1]);
-    const { notes } = loadJsonl([{ ...task, test: task.train }], { seed: 1 });
-    expect(notes).toEqual(["mine: 4 train rows have the same text as a test row"]);
-  });
-
-  test("a label set that is empty or lists a label twice is refused", () => {
-    const task = { name: "mine", train: "unused", test: "unused" };
-    expect(() => loadJsonl([{ ...task, labels: [] }], { seed: 1 })).toThrowError(/label set is empty/);
-    expect(() => loadJsonl([{ ...task, labels: ["a", "a"] }], { seed: 1 })).toThrowError(
-      /"a" is listed twice/,
-    );
   });
 });

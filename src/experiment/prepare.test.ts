@@ -1,0 +1,85 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { packageRoot } from "../tensor/native.js";
+import { resolveConfig } from "./config.js";
+import { builtinModel, loadStream } from "./prepare.js";
+
+const root = mkdtempSync(join(tmpdir(), "nlora-prepare-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+function write(path: string, content: string): string {
+  const full = join(root, path);
+  mkdirSync(join(full, ".."), { recursive: true });
+  writeFileSync(full, content);
+  return full;
+}
+
+test("a dataset's folder is read by its splits, its integer classes named by its card", async () => {
+  write("set/train.csv", "text,label\nred sky,0\nblue sea,1\n");
+  write("set/validation.csv", "text,label\ngreen leaf,1\n");
+  const names = "features: [{name: label, dtype: {class_label: {names: {'0': warm, '1': cold}}}}]";
+  write("set/README.md", `---\ndataset_info:\n  ${names}\n---\nColours.\n`);
+  const config = (task: object, more: object = {}) =>
+    resolveConfig({ data: { kind: "files", tasks: [{ name: "mood", ...task }], ...more } });
+  const { stream, notes } = await loadStream(config({ dataset: join(root, "set") }));
+  expect(stream.tasks[0]).toMatchObject({
+    labels: ["warm", "cold"],
+    train: [
+      { input: "red sky", output: "warm" },
+      { input: "blue sea", output: "cold" },
+    ],
+    test: [{ input: "green leaf", output: "cold" }],
+  });
+  expect(notes).toEqual(["mood: read as text-label (csv): input from text, output from label; 2 labels"]);
+  const held = await loadStream(config({ dataset: join(root, "set") }, { holdOut: { rows: 1 } }));
+  expect([held.stream.tasks[0]!.train.length, held.stream.tasks[0]!.test.length]).toEqual([1, 1]);
+  await expect(loadStream(config({ dataset: join(root, "set"), test: "dev2" }))).rejects.toThrowError(
+    /set: there is no split "dev2"; splits: train, validation/,
+  );
+  await expect(loadStream(config({ train: join(root, "set"), test: "x" }))).rejects.toThrowError(
+    /set: the folder has files of several splits \(train, validation\)/,
+  );
+});
+
+test("conversations are rendered with the model's own chat template, and refused without one", async () => {
+  const model = join(root, "model");
+  mkdirSync(model);
+  symlinkSync(join(builtinModel(), "tokenizer.json"), join(model, "tokenizer.json"));
+  const chat = write(
+    "chat.jsonl",
+    '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}]}\n',
+  );
+  const config = resolveConfig({
+    model,
+    data: { kind: "files", tasks: [{ name: "chat", train: chat, test: chat }] },
+  });
+  await expect(loadStream(config)).rejects.toThrowError(`the model in ${model} has no chat template`);
+  writeFileSync(
+    join(model, "chat_template.jinja"),
+    "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}",
+  );
+  const { stream } = await loadStream(config);
+  expect(stream.tasks[0]!.train[0]).toMatchObject({ input: "[user] Hi\n[assistant]", output: "Yo" });
+});
+
+test("the beginning token that a template writes is left to the tokenizer, which adds it too", async () => {
+  const model = join(root, "begins");
+  mkdirSync(model);
+  symlinkSync(
+    join(packageRoot, "test/fixtures/tokenizers/tiny-sp-bpe-bytes.json"),
+    join(model, "tokenizer.json"),
+  );
+  writeFileSync(join(model, "chat_template.jinja"), "{{ bos_token }}{{ messages[0].content }}:");
+  writeFileSync(join(model, "tokenizer_config.json"), '{"bos_token": "<s>", "eos_token": "</s>"}');
+  const chat = write(
+    "begins.jsonl",
+    '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}]}\n',
+  );
+  const config = resolveConfig({
+    model,
+    data: { kind: "files", tasks: [{ name: "chat", train: chat, test: chat }] },
+  });
+  expect((await loadStream(config)).stream.tasks[0]!.train[0]!.input).toBe("Hi:");
+});
