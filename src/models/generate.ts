@@ -1,5 +1,8 @@
-/** Ways of choosing tokens, for every model family: what they see of a model is its decoding. */
+/** Choosing tokens until every answer has ended, for every model family: what this sees of a model is its decoding. */
+import type { Rng } from "../random.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { Decoding } from "./decoding.js";
+import { drawToken, type Sampling } from "./sampling.js";
 
 export interface EndOptions {
   /** Tokens that end an answer. */
@@ -7,15 +10,51 @@ export interface EndOptions {
   readonly maxNewTokens: number;
 }
 
+/** The likeliest token of every row of logits [rows, vocabulary]. */
+export function likeliestTokens(logits: Tensor): number[] {
+  const best = logits.argmax(-1);
+  const tokens = best.toArray();
+  best.dispose();
+  return tokens;
+}
+
+/** One row of logits [rows, vocabulary] as numbers. */
+export function scoresOf(logits: Tensor, row: number): Float32Array {
+  const one = logits.select(0, row);
+  const scores = Float32Array.from(one.toTypedArray() as ArrayLike<number>);
+  one.dispose();
+  return scores;
+}
+
 /** The likeliest token at every step: new token ids per row, the end token included where it was reached. Uses up the decoding. */
-export function greedy(decoding: Decoding, { endIds, maxNewTokens }: EndOptions): number[][] {
+export const greedy = (decoding: Decoding, options: EndOptions): number[][] =>
+  write(decoding, options, likeliestTokens);
+
+/**
+ * A token drawn at every step, as `greedy` otherwise. Every row has random numbers of its own, so what it draws does not
+ * depend on the rows beside it.
+ */
+export function sample(
+  decoding: Decoding,
+  options: EndOptions & { sampling: Sampling; rng: Rng },
+): number[][] {
+  const generators = Array.from({ length: decoding.rows }, (_, row) => options.rng.fork(`row ${row}`));
+  return write(decoding, options, (logits, rows) =>
+    rows.map((row, index) => drawToken(scoresOf(logits, index), options.sampling, generators[row]!)),
+  );
+}
+
+/** `choose` gets the logits and, for each of their rows, which answer it goes on. Finished answers leave the batch. */
+function write(
+  decoding: Decoding,
+  { endIds, maxNewTokens }: EndOptions,
+  choose: (logits: Tensor, rows: readonly number[]) => number[],
+): number[][] {
   const answers: number[][] = Array.from({ length: decoding.rows }, () => []);
   let active = answers.map((_, row) => row);
   try {
     for (let count = 1; count <= maxNewTokens; count++) {
-      const best = decoding.logits.argmax(-1);
-      const tokens = best.toArray();
-      best.dispose();
+      const tokens = choose(decoding.logits, active);
       const going: number[] = [];
       for (const [i, token] of tokens.entries()) {
         answers[active[i]!]!.push(token);
