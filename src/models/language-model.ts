@@ -66,5 +66,12 @@ export interface LanguageModel {
    * written in generate.ts for every family.
    */
   startDecoding(batch: Pick<Batch, "inputIds" | "attentionMask">): Decoding;
+  /** The same model with weights of its own, frozen and without additions. */
+  copy(): LanguageModel;
   dispose(): void;
 }
+
+/** A model's weights as a source for another: copies, owned by the open scope. */
+export const copiesOf = (weights: ReadonlyMap<string, Tensor>): WeightSource => ({
+  tensor: (name) => weights.get(name)!.detach().clone(),
+});

@@ -18,10 +18,17 @@ import { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { embedding } from "../tensor/functions.gen.js";
+import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { CachedDecoding, type Decoding } from "./decoding.js";
-import type { Batch, LanguageModel, ModelOutput, WeightSource } from "./language-model.js";
+import {
+  type Batch,
+  copiesOf,
+  type LanguageModel,
+  type ModelOutput,
+  type WeightSource,
+} from "./language-model.js";
 import type { LlamaConfig } from "./llama-config.js";
 import { type Rotation, RotationTable } from "./rope.js";
 import { RowCache } from "./row-cache.js";
@@ -171,7 +178,10 @@ export class Llama implements LanguageModel {
     this.#norm = weight("model.norm.weight", [width]);
     this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [vocabulary, width]);
     this.#rotations = new RotationTable(config.rope, this.device);
-    for (const [name, linear] of this.linears) weights.set(`${name}.weight`, linear.weight);
+    for (const [name, { weight: matrix, bias }] of this.linears) {
+      weights.set(`${name}.weight`, matrix);
+      if (bias) weights.set(`${name}.bias`, bias);
+    }
     this.weights = weights;
     this.parameterCount = parameters;
   }
@@ -285,6 +295,10 @@ export class Llama implements LanguageModel {
       x = tidy(() => stage.forward(x, EVALUATION));
     }
     return this.#logits(x.select(1, columns - 1));
+  }
+
+  copy(): Llama {
+    return noGrad(() => tidy(() => new Llama(copiesOf(this.weights), this.config, this.dtype)));
   }
 
   dispose(): void {

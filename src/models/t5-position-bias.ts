@@ -34,11 +34,14 @@ export function bucketOf(
 const CACHED = 24;
 const ROW_LENGTH = 32;
 
-/** Biases [1, heads, query, key], made once per pair of lengths. The decoder's hide the future with minus infinity. */
+/**
+ * Biases [1, heads, query, key], made once per pair of lengths unless the table is being trained. The decoder's hide the
+ * future with minus infinity.
+ */
 export class PositionBias {
   readonly #cache = new Map<string, Tensor>();
 
-  /** `table` is [buckets, heads] and frozen. */
+  /** `table` is [buckets, heads]. */
   constructor(
     readonly table: Tensor,
     readonly bidirectional: boolean,
@@ -57,6 +60,10 @@ export class PositionBias {
   }
 
   #make(start: number, queries: number, keys: number): Tensor {
+    if (this.table.requiresGrad) {
+      this.dispose();
+      return this.#compute(start, queries, keys);
+    }
     const name = `${start},${queries},${keys}`;
     const cached = this.#cache.get(name);
     if (cached) {
@@ -64,6 +71,17 @@ export class PositionBias {
       this.#cache.set(name, cached);
       return cached;
     }
+    const bias = this.#compute(start, queries, keys).keep();
+    this.#cache.set(name, bias);
+    if (this.#cache.size > CACHED) {
+      const [oldest, dropped] = this.#cache.entries().next().value!;
+      this.#cache.delete(oldest);
+      dropped.dispose();
+    }
+    return bias;
+  }
+
+  #compute(start: number, queries: number, keys: number): Tensor {
     const buckets = this.table.dim(0);
     const { device } = this.table;
     const index = new BigInt64Array(queries * keys);
@@ -75,7 +93,7 @@ export class PositionBias {
         future[q * keys + k] = !this.bidirectional && distance > 0 ? 1 : 0;
       }
     }
-    const bias = tidy(() => {
+    return tidy(() => {
       const values = embedding(this.table, tensor(index, [queries, keys], "int64", device))
         .permute([2, 0, 1])
         .unsqueeze(0);
@@ -83,14 +101,7 @@ export class PositionBias {
       return values
         .contiguous()
         .maskedFill(tensor(future, [1, 1, queries, keys], "bool", device), Number.NEGATIVE_INFINITY);
-    }).keep();
-    this.#cache.set(name, bias);
-    if (this.#cache.size > CACHED) {
-      const [oldest, dropped] = this.#cache.entries().next().value!;
-      this.#cache.delete(oldest);
-      dropped.dispose();
-    }
-    return bias;
+    });
   }
 
   dispose(): void {

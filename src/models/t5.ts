@@ -21,10 +21,17 @@ import { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { cat, embedding, full } from "../tensor/functions.gen.js";
+import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { CachedDecoding, type Decoding } from "./decoding.js";
-import type { Batch, LanguageModel, ModelOutput, WeightSource } from "./language-model.js";
+import {
+  type Batch,
+  copiesOf,
+  type LanguageModel,
+  type ModelOutput,
+  type WeightSource,
+} from "./language-model.js";
 import { RowCache } from "./row-cache.js";
 import { PositionBias } from "./t5-position-bias.js";
 
@@ -293,7 +300,11 @@ export class T5 implements LanguageModel {
   /** The encoder's activations may be checkpointed; the decoder's, over a short answer, are always kept. */
   #encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Checkpointed {
     const p = context.training ? this.config.dropout : 0;
-    const bias = this.#encoderBias.full(inputIds.dim(1), inputIds.dim(1));
+    const made = this.#encoderBias.full(inputIds.dim(1), inputIds.dim(1));
+    // All stages use it: when they are computed again one by one, its gradient is gathered before it goes further.
+    const isGathered = context.checkpointing && made.requiresGrad;
+    const bias = isGathered ? made.detach() : made;
+    if (isGathered) bias.requiresGrad = true;
     const stages = this.#encoder.map(({ attention, feedForward }): Stage => {
       const linears = [...attention.projections.members, attention.output];
       linears.push(...feedForward.input.members, feedForward.output);
@@ -307,7 +318,13 @@ export class T5 implements LanguageModel {
       isTrained: () => false,
     };
     const x = dropout(embedding(this.#embedding, inputIds), p, context.nextSeed());
-    return runStages([...stages, last], x, context);
+    const run = runStages([...stages, last], x, context);
+    if (!isGathered) return run;
+    const backward = (): void => {
+      run.backward();
+      made.backward({ gradient: bias.grad! });
+    };
+    return { ...run, held: [...run.held, made, bias], backward };
   }
 
   /** Final hidden states of the decoder under teacher forcing, [batch, target, width]. */
@@ -413,6 +430,10 @@ export class T5 implements LanguageModel {
       });
     }
     return this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon)).select(1, 0);
+  }
+
+  copy(): T5 {
+    return noGrad(() => tidy(() => new T5(copiesOf(this.weights), this.config, this.dtype)));
   }
 
   dispose(): void {

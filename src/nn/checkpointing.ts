@@ -31,10 +31,10 @@ export function backwardThrough(objective: Tensor, stages: Pick<Checkpointed, "b
 
 /**
  * Runs `x` through the stages; `context` says whether they are checkpointed. Where they are not, `backward` does nothing;
- * where they are, it releases `x`.
+ * where they are, it goes on into what made `x` if that is trained, and releases `x`.
  */
 export function runStages(stages: readonly Stage[], x: Tensor, context: ForwardContext): Checkpointed {
-  const first = stages.findIndex((stage) => stage.isTrained());
+  const first = x.requiresGrad ? 0 : stages.findIndex((stage) => stage.isTrained());
   if (!context.checkpointing || !isRecording() || first < 0) {
     const output = stages.reduce((value, stage) => tidy(() => stage.forward(value, context)), x);
     return { output, held: [], backward: () => undefined };
@@ -64,16 +64,18 @@ export function runStages(stages: readonly Stage[], x: Tensor, context: ForwardC
       const given = gradient;
       gradient = tidy(() => {
         const input = inputs[i]!.detach();
-        input.requiresGrad = i > first;
+        input.requiresGrad = i > first || x.requiresGrad;
         const replayed = seeds[i]!.values();
         const result = stages[i]!.forward(input, { ...context, nextSeed: () => replayed.next().value! });
         result.backward({ gradient: given });
         return input.grad;
       });
       given.dispose();
-      inputs[i]!.dispose();
+      if (i > 0) inputs[i]!.dispose();
     }
+    if (gradient && x.requiresGrad) x.backward({ gradient });
     gradient?.dispose();
+    x.dispose();
   };
   return { output, held: [output, ...inputs], backward };
 }

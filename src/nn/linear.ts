@@ -3,6 +3,7 @@
  * A model does not know what the additions are; adapters attach them.
  */
 import { cat } from "../tensor/functions.gen.js";
+import { isRecording } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ForwardContext } from "./context.js";
 import { lowRankLinear } from "./kernels.js";
@@ -29,15 +30,15 @@ export class Linear {
   constructor(
     readonly name: string,
     public weight: Tensor,
-    readonly bias: Tensor | null = null,
+    public bias: Tensor | null = null,
   ) {
     this.outputs = weight.dim(0);
     this.inputs = weight.dim(1);
   }
 
-  /** Whether an addition is being trained. */
+  /** Whether the layer or an addition is being trained. */
   get isTrained(): boolean {
-    return this.additions.some(({ a, b }) => a.requiresGrad || b.requiresGrad);
+    return this.weight.requiresGrad || this.additions.some(({ a, b }) => a.requiresGrad || b.requiresGrad);
   }
 
   forward(x: Tensor, context: ForwardContext): Tensor {
@@ -50,7 +51,7 @@ export class LinearGroup {
   readonly #weight: Tensor;
   readonly #bias: Tensor | null;
 
-  /** Stacks the members' weights; each member's weight becomes a view of its rows. */
+  /** Stacks the members' weights and biases; each member's become views of its rows. */
   constructor(readonly members: readonly Linear[]) {
     if (members.length === 1) {
       this.#weight = members[0]!.weight;
@@ -62,9 +63,12 @@ export class LinearGroup {
     this.#bias = biases.length === members.length ? cat(biases).keep() : null;
     let row = 0;
     for (const member of members) {
-      const before = member.weight;
-      member.weight = this.#weight.narrow(0, row, member.outputs).keep();
-      before.dispose();
+      const rows = (stacked: Tensor, before: Tensor): Tensor => {
+        before.dispose();
+        return stacked.narrow(0, row, member.outputs).keep();
+      };
+      member.weight = rows(this.#weight, member.weight);
+      if (this.#bias) member.bias = rows(this.#bias, member.bias!);
       row += member.outputs;
     }
   }
@@ -81,13 +85,32 @@ export class LinearGroup {
 
   /** The outputs of all members side by side, [..., sum of outputs]. */
   forwardStacked(x: Tensor, context: ForwardContext): Tensor {
-    return applyLinears(x, this.#weight, this.#bias, this.members, context);
+    const { weight, bias } = this.#stacked();
+    return applyLinears(x, weight, bias, this.members, context);
+  }
+
+  /** Where the members are trained, the gradient has to find them: their views do not lead to the stack. */
+  #stacked(): { weight: Tensor; bias: Tensor | null } {
+    if (
+      this.members.length === 1 ||
+      !isRecording() ||
+      !this.members.some((member) => member.weight.requiresGrad)
+    ) {
+      return { weight: this.#weight, bias: this.#bias };
+    }
+    return {
+      weight: cat(this.members.map((member) => member.weight)),
+      bias: this.#bias && cat(this.members.map((member) => member.bias!)),
+    };
   }
 
   /** Releases the stacked weights and the members' views of them. */
   dispose(): void {
     if (this.members.length === 1) return;
-    for (const member of this.members) member.weight.dispose();
+    for (const { weight, bias } of this.members) {
+      weight.dispose();
+      bias?.dispose();
+    }
     this.#weight.dispose();
     this.#bias?.dispose();
   }
