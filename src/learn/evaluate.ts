@@ -1,9 +1,9 @@
 /** Answers to a task's test rows by greedy generation, and how many of them are right. */
-import { evaluationBatches, padBatch, SOURCE_MULTIPLE } from "../data/batches.js";
+import { evaluationBatches } from "../data/batches.js";
+import { promptsOf } from "../data/collate.js";
 import { isExactMatch, scoreAnswers } from "../metrics/answers.js";
 import { greedy } from "../models/generate.js";
 import type { LanguageModel } from "../models/language-model.js";
-import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
 import type { RunEvent } from "./events.js";
 import type { EncodedTask } from "./learn.js";
@@ -45,16 +45,12 @@ export function* evaluateTask(
   let done = 0;
   for (const rows of plan) {
     const generated = inference(() => {
-      const { ids, mask, shape } = padBatch(
-        rows.map((row) => task.test[row]!.source),
-        model.padId,
-        SOURCE_MULTIPLE,
-        model.family === "causal" ? "start" : "end",
+      const decoding = model.startDecoding(
+        promptsOf(
+          rows.map((row) => task.test[row]!),
+          model,
+        ),
       );
-      const decoding = model.startDecoding({
-        inputIds: tensor(ids, shape, "int32", model.device).toDtype("int64"),
-        attentionMask: tensor(mask, shape, "bool", model.device),
-      });
       return greedy(decoding, { endIds: model.endIds, maxNewTokens: settings.maxNewTokens });
     });
     for (const [i, row] of rows.entries()) {

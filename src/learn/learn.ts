@@ -1,15 +1,14 @@
 /** Learns the tasks of a stream one after another and reports everything that happens as an event. */
 
-import { causalBatch, seq2seqBatch } from "../data/batches.js";
+import { batchOf } from "../data/collate.js";
 import type { EncodedExample } from "../data/encode.js";
 import { RunError } from "../errors.js";
 import type { ActiveMethod, Share, TaskContext, TaskRows, Update } from "../methods/method.js";
-import type { Batch, LanguageModel } from "../models/language-model.js";
+import type { LanguageModel } from "../models/language-model.js";
 import { type ForwardContext, trainingContext } from "../nn/context.js";
 import { AdamW, clipFactor, globalGradNorm, type Parameter } from "../nn/optim.js";
 import type { Rng } from "../random.js";
 import { at, type PerTask } from "../settings.js";
-import { tensor } from "../tensor/create.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { RunEvent } from "./events.js";
@@ -55,17 +54,6 @@ export interface StepReport {
   readonly penalties: Readonly<Record<string, number>>;
   readonly gradNorm: number;
   readonly tokens: number;
-}
-
-/** The tensors of some rows, on the model's device. Belongs to the open scope. */
-export function batchOf(rows: readonly EncodedExample[], model: LanguageModel): Batch {
-  const { source, labels } = (model.family === "causal" ? causalBatch : seq2seqBatch)(rows, model.padId);
-  const { device } = model;
-  return {
-    inputIds: tensor(source.ids, source.shape, "int32", device).toDtype("int64"),
-    attentionMask: tensor(source.mask, source.shape, "bool", device),
-    labels: tensor(labels.ids, labels.shape, "int32", device).toDtype("int64"),
-  };
 }
 
 function sum(terms: readonly Tensor[]): Tensor {
