@@ -35,6 +35,7 @@ describe("defaults", () => {
       dropout: 0.1,
       targetModules: null,
       previousAdapters: "stacked",
+      storage: "dense",
       seqDelta: "snapshot",
     });
     expect(config.method).toEqual({

@@ -69,6 +69,7 @@ function saveAdapter(
   const earlier = holds === "delta" ? tasks.slice(0, index).map((other, k) => `../${k + 1}-${other}`) : [];
   folder.saveTask("adapters", task, (target) =>
     writePeft(target, delta, {
+      storage: config.lora.storage,
       dropout: config.lora.dropout,
       targetModules: config.lora.targetModules ?? model.defaultTargets,
       taskType: model.family === "seq2seq" ? "SEQ_2_SEQ_LM" : "CAUSAL_LM",

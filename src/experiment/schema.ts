@@ -58,6 +58,9 @@ export const configSchema = group({
     previousAdapters: choice(["stacked", "merged"])
       .default("stacked")
       .describe("earlier adapters are kept apart (they see LoRA dropout) or added to the weights"),
+    storage: choice(["dense", "sparse"])
+      .default("dense")
+      .describe("adapter files: as PEFT reads them, or without zero rows and columns (nlora reads both)"),
     seqDelta: choice(["snapshot", "increment"])
       .default("snapshot")
       .describe("seq-lora: what counts as a task's update in the metrics"),

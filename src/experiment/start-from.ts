@@ -9,7 +9,7 @@ import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta, moveDelta } from "../adapters/lora.js";
 import { RunError } from "../errors.js";
 import { fileError, sha256 } from "../io/files.js";
-import { PEFT_FILES, readPeft } from "../io/peft.js";
+import { PEFT_FILES, readPeft, weightsFile } from "../io/peft.js";
 import { publicModelName } from "../io/peft-config.js";
 import type { RunEvent, StartingAdapter } from "../learn/events.js";
 import type { RunFolder } from "../runs/run-folder.js";
@@ -88,7 +88,7 @@ function copied(source: string, index: number, folder: RunFolder): string {
   tidy(() => void readPeft(source));
   try {
     return folder.saveStart(index, basename(source), (target) => {
-      for (const file of [PEFT_FILES.weights, PEFT_FILES.config]) {
+      for (const file of [weightsFile(source), PEFT_FILES.config]) {
         copyFileSync(join(source, file), join(target, file));
       }
     });
@@ -112,7 +112,7 @@ function digestsOf(path: string): Digests {
     }
     return sha256(whole);
   };
-  return { weights: digest(PEFT_FILES.weights), config: digest(PEFT_FILES.config) };
+  return { weights: digest(weightsFile(path)), config: digest(PEFT_FILES.config) };
 }
 
 function checkUnchanged(found: Digests, recorded: Digests | undefined, path: string): void {

@@ -23,12 +23,15 @@ import {
 } from "./peft-config.js";
 import { modelCard, type Provenance, provenanceMetadata, readProvenance } from "./provenance.js";
 import { assertFinite, SafetensorsFile, writeSafetensors } from "./safetensors.js";
+import { type FactorFile, openSparseFactors, sparseEntries } from "./sparse-factors.js";
 
 export type { PeftConfig, PeftSettings } from "./peft-config.js";
 
 /** The files of a folder that make it an adapter. */
 export const PEFT_FILES = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
 const { config: CONFIG, weights: WEIGHTS } = PEFT_FILES;
+/** Instead of the weights, where an adapter was written without its zero rows and columns. PEFT does not read it. */
+const SPARSE = "adapter_sparse.safetensors";
 const CARD = "README.md";
 /** The third group is an adapter's name, which PEFT leaves out when it saves and some tools keep. */
 const KEY = /^base_model\.model\.(.+)\.(lora|loranew)_([AB])(?:\.[^.]+)?\.weight$/;
@@ -54,7 +57,8 @@ type Slots = Partial<Record<"lora_A" | "lora_B" | "loranew_A" | "loranew_B", str
  */
 export function readPeft(folder: string): PeftAdapter {
   const config = parsePeftConfig(readJsonObject(configPath(folder)), join(folder, CONFIG));
-  const file = SafetensorsFile.open(weightsPath(folder));
+  const path = weightsPath(folder);
+  const file = basename(path) === SPARSE ? openSparseFactors(path) : SafetensorsFile.open(path);
   const modules = slotsOf(file, config);
   const name = basename(resolve(folder));
   const read = { file, config, modules };
@@ -74,11 +78,18 @@ export function readPeft(folder: string): PeftAdapter {
 }
 
 export interface WriteOptions extends PeftSettings {
+  /** `sparse`: without zero rows of B and zero columns of A; `readPeft` restores it bit for bit, PEFT cannot read it. */
+  readonly storage?: "dense" | "sparse";
   /** Goes into the metadata of the weights and, for people, into README.md; without it neither is written. */
   readonly provenance?: Provenance;
   /** The first line of README.md, and sentences for its end. */
   readonly title?: string;
   readonly notes?: readonly string[];
+}
+
+/** The file with the factors of an adapter folder; where there is none, the one that PEFT would have written. */
+export function weightsFile(folder: string): string {
+  return !existsSync(join(folder, WEIGHTS)) && existsSync(join(folder, SPARSE)) ? SPARSE : WEIGHTS;
 }
 
 /**
@@ -103,11 +114,16 @@ export function writePeft(folder: string, delta: AdapterDelta, options: WriteOpt
     new Map([...delta.modules].map(([module, { a }]) => [module, a.dim(0)])),
     delta.scale,
   );
-  const { provenance } = options;
+  const { provenance, storage } = options;
   const temporary = temporaryName(resolve(folder));
   try {
     const metadata = provenance ? provenanceMetadata(provenance) : {};
-    writeSafetensors(join(temporary, WEIGHTS), tensors, { format: "pt", ...metadata });
+    if (storage === "sparse") {
+      const entries = tensors.flatMap(([key, tensor]) => sparseEntries(key, tensor));
+      writeSafetensors(join(temporary, SPARSE), entries, metadata);
+    } else {
+      writeSafetensors(join(temporary, WEIGHTS), tensors, { format: "pt", ...metadata });
+    }
     if (provenance) writeFileAtomic(join(temporary, CARD), [adapterCard(provenance, delta, options, ranks)]);
     writeFileAtomic(join(temporary, CONFIG), [
       `${JSON.stringify(peftConfigJson(options, ranks), null, 2)}\n`,
@@ -138,8 +154,8 @@ function adapterCard(
 /** The config goes first and comes last: without it, a folder is no adapter. */
 function moveInto(temporary: string, folder: string): void {
   if (existsSync(folder)) {
-    rmSync(join(folder, CONFIG), { force: true });
-    for (const file of [WEIGHTS, CARD, CONFIG]) {
+    for (const file of [CONFIG, WEIGHTS, SPARSE]) rmSync(join(folder, file), { force: true });
+    for (const file of [WEIGHTS, SPARSE, CARD, CONFIG]) {
       if (existsSync(join(temporary, file))) renameSync(join(temporary, file), join(folder, file));
     }
     syncFolder(folder);
@@ -163,7 +179,7 @@ function configPath(folder: string): string {
 }
 
 function weightsPath(folder: string): string {
-  const path = join(folder, WEIGHTS);
+  const path = join(folder, weightsFile(folder));
   if (existsSync(path)) return path;
   const pickle = existsSync(join(folder, "adapter_model.bin"));
   throw new CheckpointError(
@@ -175,7 +191,7 @@ function weightsPath(folder: string): string {
 }
 
 /** Which key of the file is which factor of which module. */
-function slotsOf(file: SafetensorsFile, config: PeftConfig): ReadonlyMap<string, Slots> {
+function slotsOf(file: FactorFile, config: PeftConfig): ReadonlyMap<string, Slots> {
   const modules = new Map<string, Slots>();
   for (const key of file.names) {
     const match = KEY.exec(key);
@@ -199,7 +215,7 @@ function slotsOf(file: SafetensorsFile, config: PeftConfig): ReadonlyMap<string,
 }
 
 interface Opened {
-  readonly file: SafetensorsFile;
+  readonly file: FactorFile;
   readonly config: PeftConfig;
   readonly modules: ReadonlyMap<string, Slots>;
 }
@@ -235,7 +251,7 @@ function readDelta(
   return { name, scale, modules: new Map<string, LowRankDelta>(factors) };
 }
 
-function readFactor(file: SafetensorsFile, key: string): Tensor {
+function readFactor(file: FactorFile, key: string): Tensor {
   const stored = file.tensor(key);
   if (!/float/.test(stored.dtype)) {
     throw new CheckpointError(
