@@ -6,6 +6,10 @@
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #if __has_include(<torch/headeronly/version.h>)
 #include <torch/headeronly/version.h>
 #elif __has_include(<torch/csrc/api/include/torch/version.h>)
@@ -81,7 +85,17 @@ const std::vector<Export>& system_exports() {
   return list;
 }
 
+// What one training step frees the next one asks for again. glibc would hand it to the system in between and fault every
+// page in anew, so it is told to keep up to 1 GiB of freed memory and to map apart only blocks above 32 MiB (its maximum).
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
+  keep_freed_memory();
   auto* engine = new Engine();
   if (napi_set_instance_data(env, engine, [](napi_env, void* data, void*) { delete static_cast<Engine*>(data); },
                              nullptr) != napi_ok) {
