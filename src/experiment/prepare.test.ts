@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { packageRoot } from "../tensor/native.js";
 import { resolveConfig } from "./config.js";
 import { builtinModel, loadStream } from "./prepare.js";
 
@@ -62,24 +61,4 @@ test("conversations are rendered with the model's own chat template, and refused
   );
   const { stream } = await loadStream(config);
   expect(stream.tasks[0]!.train[0]).toMatchObject({ input: "[user] Hi\n[assistant]", output: "Yo" });
-});
-
-test("the beginning token that a template writes is left to the tokenizer, which adds it too", async () => {
-  const model = join(root, "begins");
-  mkdirSync(model);
-  symlinkSync(
-    join(packageRoot, "test/fixtures/tokenizers/tiny-sp-bpe-bytes.json"),
-    join(model, "tokenizer.json"),
-  );
-  writeFileSync(join(model, "chat_template.jinja"), "{{ bos_token }}{{ messages[0].content }}:");
-  writeFileSync(join(model, "tokenizer_config.json"), '{"bos_token": "<s>", "eos_token": "</s>"}');
-  const chat = write(
-    "begins.jsonl",
-    '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}]}\n',
-  );
-  const config = resolveConfig({
-    model,
-    data: { kind: "files", tasks: [{ name: "chat", train: chat, test: chat }] },
-  });
-  expect((await loadStream(config)).stream.tasks[0]!.train[0]!.input).toBe("Hi:");
 });

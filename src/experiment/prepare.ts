@@ -5,12 +5,13 @@ import type { LoadedStream } from "../data/assemble.js";
 import { loadBenchmark } from "../data/benchmark.js";
 import type { RenderChat } from "../data/chat.js";
 import { type FileTask, loadFiles } from "../data/files.js";
+import { type FindSource, loadHubBenchmark } from "../data/hub-benchmark.js";
 import { syntheticStream } from "../data/synthetic.js";
 import { CheckpointError, ConfigError, DataError } from "../errors.js";
 import { ChatTemplate } from "../io/chat-template.js";
-import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { packageRoot } from "../tensor/native.js";
 import { type Config, taskNames } from "./config.js";
+import { HUB } from "./data-schema.js";
 import { findDataset } from "./datasets.js";
 
 export interface Prepared extends LoadedStream {
@@ -62,7 +63,11 @@ export async function loadStream(config: Pick<Config, "data" | "seed" | "model">
       hint: "pass --data DIR, or set data.root",
     });
   }
-  return loadBenchmark(data.root, taskNames(config), { ...selection, identity: data.promptIdentity });
+  const options = { ...selection, identity: data.promptIdentity };
+  if (data.root !== HUB) return loadBenchmark(data.root, taskNames(config), options);
+  const find: FindSource = ({ dataset, subset, train, test }) =>
+    findDataset({ dataset, subset, train: [train], test: [test] });
+  return loadHubBenchmark(taskNames(config), find, options);
 }
 
 type ConfiguredTask = Extract<Config["data"], { kind: "files" }>["tasks"][number];
@@ -88,15 +93,5 @@ async function chatOf(config: Pick<Config, "model">): Promise<RenderChat> {
       hint: "take a model with a chat template, or give the task a prompt or columns of plain text",
     });
   }
-  const beginning = addedBeginning(Tokenizer.fromFolder(folder));
-  return (messages) => {
-    const text = template.render(messages, { addGenerationPrompt: true });
-    return beginning !== "" && text.startsWith(beginning) ? text.slice(beginning.length) : text;
-  };
-}
-
-/** The token that the tokenizer puts before every text; a template that writes it as well would double it. */
-function addedBeginning(tokenizer: Tokenizer): string {
-  const [first] = tokenizer.encode("");
-  return first === undefined || first !== tokenizer.bosId ? "" : (tokenizer.idToToken(first) ?? "");
+  return (messages) => template.render(messages, { addGenerationPrompt: true });
 }

@@ -1,6 +1,6 @@
 // Writes the Parquet files under test/fixtures, with DuckDB: a writer that has nothing to do with the reader under test.
 // By hand only:  cd /somewhere && npm install @duckdb/node-api@1.5 && node <repository>/tools/golden/parquet.mjs
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,3 +53,24 @@ await write(
   "parquet/nulls.parquet",
   "select * from (values ('a', 'b'), (null, 'c'), ('d', null)) t(input, output)",
 );
+
+// The fifteen datasets as the hub has them, from rows.json; the second row is the test split.
+const datasets = JSON.parse(readFileSync(join(fixtures, "hub-benchmark/rows.json"), "utf8"));
+for (const { train, test, classNames, rows: hubRows } of Object.values(datasets)) {
+  for (const [path, row] of [
+    [train, hubRows[0]],
+    [test, hubRows[1]],
+  ]) {
+    const file = join("hub-benchmark", path);
+    if (path.endsWith(".jsonl")) {
+      mkdirSync(dirname(join(fixtures, file)), { recursive: true });
+      writeFileSync(join(fixtures, file), `${JSON.stringify(row)}\n`);
+      continue;
+    }
+    const values = Object.entries(row).map(([column, value]) => `${literal(value)} as ${column}`);
+    const features = Object.fromEntries(
+      Object.entries(classNames).map(([column, names]) => [column, classLabel(...names)]),
+    );
+    await write(file, `select ${values.join(", ")}`, ", compression snappy", features);
+  }
+}
