@@ -18,6 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["metrics"],
   ["learn"],
   ["experiment", "runs"],
+  ["study"],
   ["cli", "bench"],
   ["index.ts"],
 ];

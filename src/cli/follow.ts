@@ -8,6 +8,28 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** A package runner may pass on a Ctrl+C that the terminal has sent already: the same key press twice. */
 const SAME_PRESS_MS = 500;
 
+/** Something that goes on and can be ended. */
+interface Stoppable {
+  stop(): void;
+  kill(): void;
+}
+
+/** Passes signals on to what runs, until the returned function is called. */
+export function stopOnSignals(running: Stoppable, say: (line: string) => void): () => void {
+  let firstSignal: number | undefined;
+  const interrupt = () => {
+    if (firstSignal === undefined) {
+      firstSignal = performance.now();
+      say("stopping after this step; once more to stop at once");
+      running.stop();
+    } else if (performance.now() - firstSignal > SAME_PRESS_MS) running.kill();
+  };
+  for (const signal of SIGNALS) process.on(signal, interrupt);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, interrupt);
+  };
+}
+
 export async function follow(
   config: Config,
   folder: RunFolder,
@@ -15,19 +37,11 @@ export async function follow(
   options: LaunchOptions = {},
 ): Promise<RunOutcome> {
   const run = launch(config, folder, { ...options, onEvent: (event, memory) => view.event(event, memory) });
-  let firstSignal: number | undefined;
-  const interrupt = () => {
-    if (firstSignal === undefined) {
-      firstSignal = performance.now();
-      view.say("stopping after this step; once more to stop at once");
-      run.stop();
-    } else if (performance.now() - firstSignal > SAME_PRESS_MS) run.kill();
-  };
-  for (const signal of SIGNALS) process.on(signal, interrupt);
+  const release = stopOnSignals(run, (line) => view.say(line));
   try {
     return await run.outcome;
   } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+    release();
     view.close();
   }
 }

@@ -2,7 +2,7 @@
 /** The command line. Commands are loaded when they run, so that help starts at once and needs no engine. */
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { EXIT, type ExitCode, errorText, exitCodeOf, reported } from "./exit.js";
 import { settingsHelp } from "./settings-help.js";
 import { packageVersion } from "./version.js";
@@ -33,6 +33,21 @@ Examples:
 Settings: key, default, meaning. A config file is YAML and holds any of them, nested (training: { epochs: 4 }); what it
 leaves out has its default. Settings in [brackets] belong to these kinds of data or methods alone.
 ${settingsHelp()}`;
+
+const STUDY_HELP = `
+Runs that are done are skipped and runs that were stopped go on, so the same command continues a study; studies that share
+a folder share runs. <out>/<name>.{md,csv,json} is written after every run.
+
+Studies: table-1, own-protocol, table-4, table-8, figure-4, figure-5, figure-6, released-code, lambda, search.
+
+Examples:
+  nlora study table-1 --scale mini --data DIR --jobs 2
+  nlora study figure-6 --scale mini --data DIR --orders order-1 --seeds 42`;
+
+const scaleOption = () =>
+  new Option("--scale <scale>", "the paper's size, or one for the bundled model")
+    .choices(["paper", "mini"])
+    .default("paper");
 
 /** The whole command line; `finish` receives the exit code of the command that ran. */
 function program(finish: (code: ExitCode) => void): Command {
@@ -89,6 +104,55 @@ function program(finish: (code: ExitCode) => void): Command {
     .option("--json", "one JSON object on stdout")
     .action(async (folders, options) =>
       finish(await (await import("./commands/inspect.js")).inspect(folders, options)),
+    );
+
+  root
+    .command("compare")
+    .description("print the metrics of several runs side by side")
+    .argument("<run...>", "run folders")
+    .option("--json", "the records as one JSON array on stdout")
+    .action(async (folders, options) =>
+      finish(await (await import("./commands/compare.js")).compare(folders, options)),
+    );
+
+  root
+    .command("preset")
+    .description("print one of the paper's settings as a config, to train as it stands or changed")
+    .argument("<order>", "order-1 to order-6 (T5), llama-1 to llama-3")
+    .option("--method <name>", "the method", "n-lora")
+    .addOption(scaleOption())
+    .addOption(
+      new Option("--source <source>", "values of the paper, or of the released scripts")
+        .choices(["paper", "released"])
+        .default("paper"),
+    )
+    .addOption(
+      new Option("--protocol <protocol>", "epochs, batch and rate as for all methods, or the method's own")
+        .choices(["equal", "own"])
+        .default("equal"),
+    )
+    .action(async (order, options) =>
+      finish(await (await import("./commands/study.js")).printPreset(order, options)),
+    );
+
+  root
+    .command("study")
+    .description("train an experiment of the paper: methods x orders x seeds, and one summary")
+    .argument("<name>", "a study; listed below")
+    .addOption(scaleOption())
+    .option("--data <dir>", "folder of the benchmark data")
+    .option("--out <dir>", "folder of the runs and the summary (default: studies/<scale>)")
+    .option("--methods <a,b>", "only these rows")
+    .option("--orders <a,b>", "only these orders")
+    .option("--seeds <1,2>", "these seeds")
+    .option("--jobs <n>", "runs at the same time", "1")
+    .option("--set <key=value>", "change one setting of all runs; may be repeated", collect)
+    .option("--plan", "print what would be trained, and train nothing")
+    .option("--summary", "only write the summary of what has been trained")
+    .option("--json", "the summary as JSON on stdout")
+    .addHelpText("after", STUDY_HELP)
+    .action(async (name, options) =>
+      finish(await (await import("./commands/study.js")).study(name, options)),
     );
 
   root

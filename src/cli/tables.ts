@@ -60,10 +60,13 @@ const METRIC_ROWS: readonly Row[] = [
   ["evaluation time", (record) => duration(record.timings.evaluationSeconds)],
 ];
 
-/** All metrics, one run a column. */
-export function metricsTable(records: readonly RunRecord[]): string {
+/** All metrics, one run a column, under its name. */
+export function metricsTable(
+  records: readonly RunRecord[],
+  names: readonly string[] = records.map((record) => record.method),
+): string {
   return table(
-    ["metric", ...records.map((record) => record.method)],
+    ["metric", ...names],
     METRIC_ROWS.map(([name, value]) => [name, ...records.map(value)]),
   );
 }

@@ -1,0 +1,142 @@
+/** `nlora study`: the paper's experiments, run by run; `nlora preset`: one of their configs, to look at or to change. */
+import { resolve } from "node:path";
+import { stringify } from "yaml";
+import { UsageError } from "../../errors.js";
+import { didYouMean } from "../../experiment/did-you-mean.js";
+import {
+  methodNamed,
+  type PresetScale,
+  type PresetSource,
+  type Protocol,
+  preset,
+} from "../../experiment/presets.js";
+import { writeFileAtomic } from "../../io/files.js";
+import { csvOf, markdownOf } from "../../study/render.js";
+import { configsOf, runStudy, type StudyEvent, summarize } from "../../study/run-study.js";
+import { type Selection, STUDIES, type Study, studyRuns } from "../../study/studies.js";
+import type { StudySummary } from "../../study/summary.js";
+import { EXIT, type ExitCode } from "../exit.js";
+import { stopOnSignals } from "../follow.js";
+import { duration, fixed } from "../format.js";
+
+export interface StudyCommandOptions {
+  readonly scale: PresetScale;
+  readonly data?: string;
+  readonly out?: string;
+  readonly methods?: string;
+  readonly orders?: string;
+  readonly seeds?: string;
+  readonly jobs: string;
+  readonly set?: readonly string[];
+  readonly plan?: boolean;
+  readonly summary?: boolean;
+  readonly json?: boolean;
+}
+
+export async function study(name: string, options: StudyCommandOptions): Promise<ExitCode> {
+  const chosen = studyNamed(name);
+  const selection: Selection = {
+    scale: options.scale,
+    methods: words(options.methods),
+    orders: words(options.orders),
+    seeds: words(options.seeds)?.map((seed) => wholeNumber("--seeds", seed)),
+    set: options.set,
+  };
+  const runs = studyRuns(chosen, selection);
+  if (runs.length === 0) {
+    throw new UsageError(`study ${name}: nothing is left to run of ${options.methods ?? "its methods"}`, {
+      hint: `its rows are ${chosen.rows.map(({ label }) => label).join(", ")}`,
+    });
+  }
+  const root = resolve(options.out ?? `studies/${options.scale}`);
+  if (options.plan) {
+    configsOf(runs, options.data);
+    process.stdout.write(`${runs.map(({ id }) => id).join("\n")}\n`);
+    return EXIT.done;
+  }
+  let failed: readonly string[] = [];
+  let interrupted = false;
+  if (!options.summary) {
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const counter = { done: 0 };
+    const running = runStudy(runs, {
+      root,
+      data: options.data,
+      jobs: wholeNumber("--jobs", options.jobs),
+      onEvent: (event) => {
+        interrupted ||= event.type === "ended" && event.status === "interrupted";
+        const line = lineOf(event, counter, runs.length);
+        if (line !== null) say(line);
+        // The table is up to date after every run, whatever happens to the next one.
+        if (event.type === "ended") write(root, chosen, summarize(chosen, options.scale, runs, root));
+      },
+    });
+    const release = stopOnSignals(running, say);
+    failed = await running.finished.finally(release);
+  }
+  const summary = summarize(chosen, options.scale, runs, root);
+  write(root, chosen, summary);
+  process.stdout.write(options.json ? `${JSON.stringify(summary, null, 2)}\n` : `\n${markdownOf(summary)}`);
+  if (failed.length > 0) return EXIT.failed;
+  return interrupted ? EXIT.interrupted : EXIT.done;
+}
+
+function write(root: string, { name }: Study, summary: StudySummary): void {
+  const path = `${root}/${name}`;
+  writeFileAtomic(`${path}.json`, [`${JSON.stringify(summary, null, 2)}\n`]);
+  writeFileAtomic(`${path}.csv`, [csvOf(summary)]);
+  writeFileAtomic(`${path}.md`, [markdownOf(summary)]);
+}
+
+function lineOf(event: StudyEvent, counter: { done: number }, total: number): string | null {
+  const { id } = event.run;
+  switch (event.type) {
+    case "skipped":
+      return `[${++counter.done}/${total}] ${id}: done before`;
+    case "started":
+      return `${id}: started`;
+    case "resumed":
+      return `${id}: goes on`;
+    case "ended":
+      return `[${++counter.done}/${total}] ${id}: ${event.status}${event.message ? `: ${event.message}` : ""}`;
+    case "progress":
+      if (event.event.type !== "task-end") return null;
+      return `${id}: ${event.event.task} trained in ${duration(event.event.seconds)}, |dW| ${fixed(event.event.deltaNorm, 2)}`;
+  }
+}
+
+function studyNamed(name: string): Study {
+  const found = STUDIES.find((each) => each.name === name);
+  if (found) return found;
+  const names = STUDIES.map((each) => each.name);
+  const near = didYouMean(name, names);
+  throw new UsageError(`there is no study "${name}"; studies: ${names.join(", ")}`, {
+    ...(near !== undefined && { hint: `did you mean ${near}?` }),
+  });
+}
+
+const words = (list: string | undefined): string[] | undefined =>
+  list
+    ?.split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+
+function wholeNumber(option: string, value: string): number {
+  if (/^\d+$/.test(value) && (option !== "--jobs" || Number(value) > 0)) return Number(value);
+  throw new UsageError(
+    `${option} expects a whole number${option === "--jobs" ? " above 0" : ""}, found "${value}"`,
+  );
+}
+
+export interface PresetOptions {
+  readonly method: string;
+  readonly scale: PresetScale;
+  readonly source: PresetSource;
+  readonly protocol: Protocol;
+}
+
+export async function printPreset(order: string, options: PresetOptions): Promise<ExitCode> {
+  const values = preset({ ...options, order, method: methodNamed(options.method) });
+  process.stdout.write(stringify(values, { lineWidth: 110 }));
+  return EXIT.done;
+}

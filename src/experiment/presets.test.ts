@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { ORDERS, taskOrder } from "../data/orders.js";
+import { METHOD_NAMES } from "../methods/options.js";
+import { resolveConfig, taskNames } from "./config.js";
+import { methodNamed, preset } from "./presets.js";
+
+describe.each(ORDERS.map(({ name }) => name))("%s", (order) => {
+  it("is a valid config for every method, source, scale and protocol, with the order's tasks", () => {
+    for (const method of METHOD_NAMES) {
+      for (const scale of ["paper", "mini"] as const) {
+        for (const source of ["paper", "released"] as const) {
+          for (const protocol of ["equal", "own"] as const) {
+            const config = resolveConfig(preset({ order, method, scale, source, protocol }), {
+              data: "data",
+            });
+            expect(taskNames(config)).toEqual(taskOrder(order).datasets);
+            expect(config.method.name).toBe(method);
+          }
+        }
+      }
+    }
+  });
+});
+
+const values = (choice: Partial<Parameters<typeof preset>[0]> = {}) =>
+  resolveConfig(preset({ order: "order-1", method: "n-lora", ...choice }), { data: "data" });
+
+it("has the paper's settings of N-LoRA, and the released scripts' where they differ", () => {
+  const paper = values();
+  expect(paper.training).toMatchObject({ learningRate: 1e-3, batchSize: 32, epochs: 10 });
+  expect(paper.lora).toMatchObject({ rank: 8, alpha: 32, dropout: 0.1 });
+  expect(paper.method).toMatchObject({ lambda: 0.4, penalty: { kind: "delta-w", normalise: "rms" } });
+  const released = values({ source: "released" });
+  expect(released.training.batchSize).toBe(48);
+  expect(released.method).toMatchObject({ lambda: 0.4, penalty: { kind: "released-code" } });
+  // Order 4: 1.2 for WiC, RTE, IMDB, yelp, SST-2, dbpedia and yahoo.
+  const order4 = values({ order: "order-4" });
+  const strong = ["WiC", "RTE", "IMDB", "yelp", "SST-2", "dbpedia", "yahoo"];
+  expect(order4.method).toMatchObject({
+    lambda: taskNames(order4).map((task) => (strong.includes(task) ? 1.2 : 0.4)),
+  });
+  expect(values({ order: "llama-1" }).training).toMatchObject({
+    learningRate: [1e-3, 1e-4, 1e-4, 1e-4],
+    epochs: [1, 10, 1, 1],
+    batchSize: 48,
+  });
+});
+
+it("runs O-LoRA under the others' setting or under its own", () => {
+  expect(values({ method: "o-lora" }).training).toMatchObject({ epochs: 10, batchSize: 32 });
+  const own = values({ method: "o-lora", protocol: "own", order: "order-6" });
+  expect(own.training).toMatchObject({ batchSize: 64, learningRate: 1e-3 });
+  expect(own.training.epochs).toEqual(taskNames(own).map((task) => (task === "MNLI" ? 2 : 1)));
+});
+
+it("names the nearest preset or method when there is none of that name", () => {
+  expect(() => preset({ order: "order-7", method: "n-lora" })).toThrow(
+    /there is no preset "order-7"; presets: order-1/,
+  );
+  expect(() => methodNamed("nlora")).toThrow(/there is no method "nlora"; methods: /);
+});

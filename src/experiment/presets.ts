@@ -1,0 +1,174 @@
+/**
+ * The paper's settings as data: N-LoRA's sections 4.1 and A.6, the values of the released scripts where they differ, and
+ * O-LoRA's own. A preset is the content of a config file; `nlora preset` prints it, a study trains it.
+ */
+import { ORDERS, taskOrder } from "../data/orders.js";
+import { ConfigError } from "../errors.js";
+import { METHOD_NAMES, type MethodName } from "../methods/options.js";
+import { didYouMean } from "./did-you-mean.js";
+
+/** Whose values: the paper's text, or the released scripts' where they say something else. */
+export type PresetSource = "paper" | "released";
+/** The paper's size, or one for the bundled model, with strengths found on held-out training rows (docs/reproduction.md). */
+export type PresetScale = "paper" | "mini";
+/** Every method with the order's epochs, batch and rate, or with those of its own publication. */
+export type Protocol = "equal" | "own";
+
+export interface PresetChoice {
+  /** A name of data/orders.ts: order-1 to order-6 (T5), llama-1 to llama-3. */
+  readonly order: string;
+  readonly method: MethodName;
+  readonly source?: PresetSource;
+  readonly scale?: PresetScale;
+  readonly protocol?: Protocol;
+}
+
+type PerTaskNumber = number | readonly number[];
+
+interface OrderSettings {
+  readonly learningRate: PerTaskNumber;
+  readonly epochs: PerTaskNumber;
+  readonly batchSize: number;
+  /** N-LoRA's, in the published unit. */
+  readonly lambda: PerTaskNumber;
+  /** Where the scripts differ from the text. */
+  readonly released?: { readonly batchSize: number };
+}
+
+/** The text gives 4 as LLaMA's batch, evidently per device; the scripts' effective batches are taken in both sources. */
+const PAPER: Readonly<Record<string, OrderSettings>> = {
+  "order-1": { learningRate: 1e-3, epochs: 10, batchSize: 32, lambda: 0.4, released: { batchSize: 48 } },
+  "order-2": { learningRate: 1e-3, epochs: 10, batchSize: 32, lambda: 0.4 },
+  "order-3": { learningRate: 1e-3, epochs: 10, batchSize: 32, lambda: 0.4 },
+  "order-4": {
+    learningRate: 5e-4,
+    epochs: 10,
+    batchSize: 32,
+    lambda: [0.4, 0.4, 1.2, 0.4, 0.4, 0.4, 1.2, 1.2, 1.2, 0.4, 1.2, 1.2, 0.4, 0.4, 1.2],
+  },
+  "order-5": { learningRate: 8e-4, epochs: 10, batchSize: 32, lambda: 0.55 },
+  "order-6": { learningRate: 1e-3, epochs: 10, batchSize: 32, lambda: 1.8 },
+  "llama-1": { learningRate: [1e-3, 1e-4, 1e-4, 1e-4], epochs: [1, 10, 1, 1], batchSize: 48, lambda: 0.46 },
+  "llama-2": { learningRate: [1e-4, 5e-5, 5e-5, 5e-5], epochs: [1, 5, 1, 1], batchSize: 32, lambda: 0.38 },
+  "llama-3": { learningRate: 1e-4, epochs: [5, 10, 1, 1], batchSize: 32, lambda: 0.4 },
+};
+
+/** O-LoRA's repository on the long order: its weights and epochs task by task. */
+const O_LORA_LONG = {
+  lambda1: [0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 5, 5, 5, 5, 5, 5],
+  lambda2: [0, 0, 0, 0, 0.1, 0.1, 0.3, 0, 0.1, 0, 0, 0.1, 0, 0.1, 0.3],
+  epochs: [1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+};
+
+interface MethodSettings {
+  readonly method: Readonly<Record<string, unknown>>;
+  readonly training?: Readonly<Record<string, unknown>>;
+}
+
+/** O-LoRA as its own repository runs it. */
+function ownOLora(order: string): MethodSettings {
+  const isLlama = order.startsWith("llama");
+  const tasks = taskOrder(order).datasets.length;
+  const learningRate = isLlama ? [1e-3, ...Array.from({ length: tasks - 1 }, () => 1e-4)] : 1e-3;
+  const training = { epochs: 1, batchSize: 64, learningRate };
+  if (order !== "order-6") return { method: { lambda1: 0.5, lambda2: 0, orth: "abs" }, training };
+  const { lambda1, lambda2, epochs } = O_LORA_LONG;
+  return { method: { lambda1, lambda2, orth: "abs" }, training: { ...training, epochs } };
+}
+
+/** Rates that a method needs whatever the others' is: prompts move by large steps, whole models by small ones. */
+const OWN_RATES: Partial<Record<string, { readonly t5: number; readonly llama: number }>> = {
+  "seq-ft": { t5: 1e-4, llama: 1e-4 },
+  "per-task-ft": { t5: 1e-4, llama: 1e-4 },
+  mtl: { t5: 1e-4, llama: 1e-4 },
+  replay: { t5: 1e-4, llama: 1e-4 },
+  ewc: { t5: 1e-4, llama: 1e-4 },
+  lwf: { t5: 1e-4, llama: 1e-4 },
+  l2p: { t5: 0.3, llama: 0.03 },
+  lfpt5: { t5: 0.5, llama: 0.03 },
+  "prog-prompt": { t5: 0.3, llama: 0.03 },
+};
+
+/** What a mini run changes; everything else is the paper's. */
+export const MINI = {
+  trainRows: 1000,
+  testRows: 500,
+  epochs: 5,
+  batchSize: 32,
+  /** Of methods that train LoRA. */
+  learningRate: 3e-3,
+  /** Of methods that train all weights, or prompts. */
+  ownRateFactor: 3,
+  maxNewTokens: 10,
+} as const;
+
+/** Strengths for the bundled model where they differ from the defaults. Published units. */
+const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> = {
+  "n-lora": { lambda: 0.02 },
+  "o-lora-n-lora": { lambda: 0.02 },
+};
+
+/** Order numbers count within a model family. */
+const orderNumber = (order: string): number => Number(order.split("-").at(-1));
+
+/** The content of a config file. Throws a ConfigError for an order that there is not. */
+export function preset(choice: PresetChoice): Record<string, unknown> {
+  const { order, method, source = "paper", scale = "paper", protocol = "equal" } = choice;
+  const settings = PAPER[order];
+  if (!settings) {
+    const names = ORDERS.map(({ name }) => name);
+    const near = didYouMean(order, names);
+    throw new ConfigError(`there is no preset "${order}"; presets: ${names.join(", ")}`, {
+      ...(near && { hint: `did you mean ${near}?` }),
+    });
+  }
+  const isLlama = order.startsWith("llama");
+  const mini = scale === "mini";
+  const released = source === "released";
+  const rates = OWN_RATES[method];
+  const own = rates && (isLlama ? rates.llama : rates.t5);
+  const usesLambda = method === "n-lora" || method === "o-lora-n-lora";
+  const penalised = usesLambda ? { lambda: settings.lambda } : {};
+  const reading = usesLambda && released ? { penalty: { kind: "released-code" } } : {};
+  const ownSettings = method === "o-lora" && protocol === "own" ? ownOLora(order) : null;
+  const training = {
+    epochs: settings.epochs,
+    batchSize: released ? (settings.released ?? settings).batchSize : settings.batchSize,
+    learningRate: own ?? settings.learningRate,
+    ...ownSettings?.training,
+  };
+  const miniTraining = {
+    epochs: protocol === "own" && ownSettings ? 1 : MINI.epochs,
+    batchSize: MINI.batchSize,
+    learningRate: own === undefined ? MINI.learningRate : own * (own < 1e-2 ? MINI.ownRateFactor : 1),
+  };
+  return {
+    name: `${order}${mini ? "-mini" : ""}`,
+    model: mini ? "builtin" : isLlama ? "huggyllama/llama-7b" : "google-t5/t5-large",
+    data: {
+      kind: "benchmark",
+      ...(isLlama ? { tasks: [...taskOrder(order).datasets] } : { order: orderNumber(order) }),
+      ...(mini && { trainRows: MINI.trainRows, testRows: MINI.testRows }),
+    },
+    lora: { rank: 8, alpha: 32, dropout: 0.1 },
+    method: {
+      name: method,
+      ...penalised,
+      ...ownSettings?.method,
+      ...(mini && MINI_METHODS[method]),
+      ...reading,
+    },
+    training: mini ? miniTraining : training,
+    evaluation: { maxNewTokens: mini ? MINI.maxNewTokens : 50, tasks: "seen", base: false },
+  };
+}
+
+/** The method of that name. Throws a ConfigError that lists the names. */
+export function methodNamed(name: string): MethodName {
+  const found = METHOD_NAMES.find((method) => method === name);
+  if (found) return found;
+  const near = didYouMean(name, METHOD_NAMES);
+  throw new ConfigError(`there is no method "${name}"; methods: ${METHOD_NAMES.join(", ")}`, {
+    ...(near && { hint: `did you mean ${near}?` }),
+  });
+}

@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { taskOrder } from "../data/orders.js";
+import { resolveConfig } from "../experiment/config.js";
+import { METHOD_NAMES } from "../methods/options.js";
+import { STUDIES, studyRuns } from "./studies.js";
+
+const study = (name: string) => STUDIES.find((each) => each.name === name)!;
+
+describe.each(["paper", "mini"] as const)("at %s scale", (scale) => {
+  it.each(STUDIES.map(({ name }) => name))(
+    "every run of %s has a valid config and a folder of its own",
+    (name) => {
+      const runs = studyRuns(study(name), { scale });
+      expect(runs.length).toBeGreaterThan(0);
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(runs.length);
+      for (const { values, set, seed, order, row } of runs) {
+        const config = resolveConfig(values, { set, data: "data" });
+        expect([config.seed, config.method.name]).toEqual([seed, row.method]);
+        expect(config.data).toMatchObject({ kind: "benchmark" });
+        expect(taskOrder(order).datasets.length).toBeGreaterThan(3);
+      }
+    },
+  );
+});
+
+it("table 1 has every method, and at mini scale more seeds for the central methods alone", () => {
+  const runs = studyRuns(study("table-1"), { scale: "mini" });
+  const seedsOf = (method: string) =>
+    new Set(runs.filter((run) => run.row.method === method).map((run) => run.seed)).size;
+  expect(METHOD_NAMES.filter((name) => seedsOf(name) === 0)).toEqual([]);
+  expect(["n-lora", "o-lora", "inc-lora", "seq-lora"].map(seedsOf)).toEqual([3, 3, 3, 3]);
+  expect(new Set(runs.map(({ order }) => order))).toEqual(new Set(["order-1", "order-2", "order-3"]));
+  const long = studyRuns(study("table-1"), { scale: "paper" });
+  expect(new Set(long.map(({ order }) => order)).size).toBe(6);
+  expect(runs.slice(0, METHOD_NAMES.length * 3).every(({ seed }) => seed === 42)).toBe(true);
+});
+
+it("searches on held-out training rows, never on test rows", () => {
+  for (const name of ["search", "lambda"]) {
+    for (const { values, set } of studyRuns(study(name), { scale: "mini" })) {
+      expect(resolveConfig(values, { set, data: "data" }).data).toMatchObject({ holdOut: { rows: 200 } });
+    }
+  }
+});
+
+it("runs that differ in their study's settings do not share a folder", () => {
+  const ids = (name: string) => studyRuns(study(name), { scale: "mini" }).map(({ id }) => id);
+  expect(ids("table-4").every((id) => ids("table-1").includes(id) || id.startsWith("o-lora-n-lora"))).toBe(
+    true,
+  );
+  expect(ids("figure-4").some((id) => ids("table-1").includes(id))).toBe(false);
+});

@@ -1,0 +1,215 @@
+/** The paper's experiments as lists of runs: methods x orders x seeds, each run a preset with a few settings changed. */
+import { type PresetScale, type Protocol, preset } from "../experiment/presets.js";
+import { METHOD_NAMES, type MethodName } from "../methods/options.js";
+
+/** A row of a study's table: a method, or a variant of one. */
+export interface StudyRow {
+  readonly label: string;
+  readonly method: MethodName;
+  readonly protocol?: Protocol;
+  /** Settings changed from the preset, by config key. */
+  readonly set?: Readonly<Record<string, unknown>>;
+}
+
+export interface Study {
+  readonly name: string;
+  readonly title: string;
+  readonly rows: readonly StudyRow[];
+  readonly orders: readonly string[];
+  readonly seeds: readonly number[];
+  /** Settings of all runs. */
+  readonly set?: Readonly<Record<string, unknown>>;
+}
+
+export interface StudyRun {
+  readonly row: StudyRow;
+  readonly order: string;
+  readonly seed: number;
+  /** Its folder within the study's, the same for the same run in every study. */
+  readonly id: string;
+  /** The content of its config file, and what is set on top, as `--set` takes it. */
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly set: readonly string[];
+}
+
+const SHORT = ["order-1", "order-2", "order-3"];
+const LONG = ["order-4", "order-5", "order-6"];
+const SEEDS = [42, 43, 44, 45, 46];
+/** The methods whose comparison the paper is about; they get more seeds. */
+const CENTRAL = ["n-lora", "o-lora", "inc-lora", "seq-lora"];
+
+const asRows = (names: readonly string[]): StudyRow[] =>
+  METHOD_NAMES.filter((name) => names.includes(name)).map((name) => ({ label: name, method: name }));
+
+const nLora = (label: string, kind: string): StudyRow => ({
+  label,
+  method: "n-lora",
+  set: { "method.penalty.kind": kind },
+});
+
+/** Held-out training rows stand in for the test rows, which nothing is chosen on. */
+const HELD_OUT = { "data.holdOut": { rows: 200 }, "data.testRows": 200 };
+
+/** Five strengths around the default: what a method is searched over. Rates where a method has no strength of its own. */
+const SEARCHED: Partial<Record<string, { readonly key: string; readonly values: readonly number[] }>> = {
+  "n-lora": { key: "method.lambda", values: [0.005, 0.02, 0.05, 0.1, 0.4] },
+  "o-lora": { key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] },
+  "inc-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
+  "seq-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
+  "seq-ft": { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
+  "per-task-ft": { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
+  mtl: { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
+  replay: { key: "method.rho", values: [0.05, 0.1, 0.25, 0.5, 0.75] },
+  ewc: { key: "method.lambda", values: [0.1, 1, 10, 100, 1000] },
+  lwf: { key: "method.lambda", values: [0.1, 0.3, 1, 3, 10] },
+  l2p: { key: "training.learningRate", values: [0.01, 0.03, 0.1, 0.3, 1] },
+  lfpt5: { key: "training.learningRate", values: [0.01, 0.03, 0.1, 0.3, 1] },
+  "prog-prompt": { key: "training.learningRate", values: [0.01, 0.03, 0.1, 0.3, 1] },
+};
+
+const searchRows = (names: readonly string[]): StudyRow[] =>
+  asRows(names).flatMap((row) => {
+    const search = SEARCHED[row.method];
+    if (!search) return [];
+    const { key, values } = search;
+    return values.map((value) => ({
+      label: `${row.label} ${key.split(".").at(-1)} ${value}`,
+      method: row.method,
+      set: { [key]: value },
+    }));
+  });
+
+/** Every study by name. Rows of methods that take several seeds come with those of the study. */
+export const STUDIES: readonly Study[] = [
+  {
+    name: "table-1",
+    title: "Average accuracy of every method (Table 1), equal protocol",
+    rows: asRows([...METHOD_NAMES]),
+    orders: [...SHORT, ...LONG],
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
+    name: "own-protocol",
+    title: "O-LoRA under its own published setting beside the equal protocol",
+    rows: [...asRows(["n-lora", "o-lora"]), { label: "o-lora (own)", method: "o-lora", protocol: "own" }],
+    orders: SHORT,
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
+    name: "table-4",
+    title: "O-LoRA, N-LoRA and both together (Table 4)",
+    rows: asRows(["o-lora", "n-lora", "o-lora-n-lora"]),
+    orders: [...SHORT, ...LONG],
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
+    name: "table-8",
+    title: "Deviation over five seeds (Table 8)",
+    rows: asRows(["o-lora", "n-lora"]),
+    orders: [...SHORT, ...LONG],
+    seeds: SEEDS,
+  },
+  {
+    name: "figure-4",
+    title: "Accuracy on the last task before it is trained (Figure 4)",
+    rows: asRows(["inc-lora", "o-lora", "n-lora"]),
+    orders: [...SHORT, ...LONG],
+    seeds: SEEDS.slice(0, 3),
+    set: { "evaluation.tasks": "all", "evaluation.base": true },
+  },
+  {
+    name: "figure-5",
+    title: "Sparsity, collisions and forgetting (Figure 5)",
+    rows: asRows(["o-lora", "n-lora"]),
+    orders: [...SHORT, ...LONG],
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
+    name: "figure-6",
+    title: "Ablations of what is penalised (Figure 6): nothing, A, B, both, the update",
+    rows: [
+      nLora("NS", "none"),
+      nLora("SA", "factor-a"),
+      nLora("SB", "factor-b"),
+      nLora("SAB", "factors"),
+      { label: "n-lora", method: "n-lora" },
+    ],
+    orders: SHORT,
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
+    name: "released-code",
+    title: "The paper's penalty beside the released code's (r x r)",
+    rows: [{ label: "n-lora", method: "n-lora" }, nLora("n-lora (released code)", "released-code")],
+    orders: SHORT,
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
+    name: "lambda",
+    title: "N-LoRA's strength on held-out training rows: accuracy against collisions",
+    rows: [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4].map((lambda) => ({
+      label: `lambda ${lambda}`,
+      method: "n-lora" as const,
+      set: { "method.lambda": lambda },
+    })),
+    orders: ["order-1"],
+    seeds: SEEDS.slice(0, 1),
+    set: HELD_OUT,
+  },
+  {
+    name: "search",
+    title: "Every method's own strength or rate, five values each, on held-out training rows",
+    rows: searchRows([...METHOD_NAMES]),
+    orders: ["order-1"],
+    seeds: SEEDS.slice(0, 1),
+    set: HELD_OUT,
+  },
+];
+
+/** What to take of a study; what is left out is the study's own. */
+export interface Selection {
+  readonly scale: PresetScale;
+  /** Labels of rows, or methods where no row is labelled so. */
+  readonly methods?: readonly string[] | undefined;
+  readonly orders?: readonly string[] | undefined;
+  readonly seeds?: readonly number[] | undefined;
+  readonly set?: readonly string[] | undefined;
+}
+
+/**
+ * The runs of a study, the first seed of all rows and orders first, so that a study that is stopped has a whole table.
+ * At mini scale studies take orders 1 to 3, and Table 1 takes more than one seed for the central methods alone.
+ */
+export function studyRuns(study: Study, selection: Selection): StudyRun[] {
+  const { scale, methods, seeds = study.seeds, set = [] } = selection;
+  const own = scale === "mini" ? study.orders.filter((order) => SHORT.includes(order)) : study.orders;
+  const orders = selection.orders ?? own;
+  // Runs with settings of their study's own are no other study's runs.
+  const folder = study.set ? `${study.name}/` : "";
+  const isLabel = (word: string) => study.rows.some(({ label }) => label === word);
+  const rows = study.rows.filter(
+    ({ label, method }) =>
+      !methods || methods.includes(label) || methods.some((word) => word === method && !isLabel(word)),
+  );
+  const centralOnly = scale === "mini" && study.name === "table-1" && selection.seeds === undefined;
+  return seeds.flatMap((seed, turn) =>
+    orders.flatMap((order) =>
+      rows
+        .filter(({ method }) => turn === 0 || !centralOnly || CENTRAL.includes(method))
+        .map((row) => ({
+          row,
+          order,
+          seed,
+          id: `${folder}${row.label.replaceAll(/[^A-Za-z0-9.-]+/g, "-").replace(/-$/, "")}/${order}/seed-${seed}`,
+          values: {
+            ...preset({ order, method: row.method, scale, ...(row.protocol && { protocol: row.protocol }) }),
+            seed,
+          },
+          set: [...assignments(study.set), ...assignments(row.set), ...set],
+        })),
+    ),
+  );
+}
+
+const assignments = (settings: Readonly<Record<string, unknown>> = {}): string[] =>
+  Object.entries(settings).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
