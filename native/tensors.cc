@@ -24,6 +24,8 @@ struct Mapping {
   }
 };
 
+constexpr napi_type_tag kMappingTag = {0x6e6c6f72614d6170ULL, 0x66696c656d617031ULL};
+
 void check_shape(const std::vector<int64_t>& shape) {
   int64_t elements = 1;
   for (int64_t size : shape) {
@@ -87,22 +89,25 @@ napi_value map_file(Call& call) {
     delete holder;
     check(status);
   }
-  static constexpr napi_type_tag kTag = {0x6e6c6f72614d6170ULL, 0x66696c656d617031ULL};
-  check(napi_type_tag_object(call.env, external, &kTag));
+  check(napi_type_tag_object(call.env, external, &kMappingTag));
   return external;
+}
+
+// The argument that mapFile returned.
+const std::shared_ptr<Mapping>& to_mapping(Call& call, napi_value value) {
+  bool ours = false;
+  napi_valuetype type;
+  check(napi_typeof(call.env, value, &type));
+  if (type == napi_external) check(napi_check_object_type_tag(call.env, value, &kMappingTag, &ours));
+  if (!ours) throw ArgumentError("mapping: expected what mapFile returned");
+  void* pointer = nullptr;
+  check(napi_get_value_external(call.env, value, &pointer));
+  return *static_cast<std::shared_ptr<Mapping>*>(pointer);
 }
 
 // mappedTensor(mapping, byteOffset, dtype, shape) -> handle; no copy unless the address is misaligned.
 napi_value mapped_tensor(Call& call) {
-  static constexpr napi_type_tag kTag = {0x6e6c6f72614d6170ULL, 0x66696c656d617031ULL};
-  bool ours = false;
-  napi_valuetype type;
-  check(napi_typeof(call.env, call.at(0), &type));
-  if (type == napi_external) check(napi_check_object_type_tag(call.env, call.at(0), &kTag, &ours));
-  if (!ours) throw ArgumentError("mapping: expected what mapFile returned");
-  void* pointer = nullptr;
-  check(napi_get_value_external(call.env, call.at(0), &pointer));
-  std::shared_ptr<Mapping> mapping = *static_cast<std::shared_ptr<Mapping>*>(pointer);
+  std::shared_ptr<Mapping> mapping = to_mapping(call, call.at(0));
   const int64_t offset = to_int(call.env, call.at(1), "byteOffset");
   const at::ScalarType dtype = dtype_from_name(to_string(call.env, call.at(2)));
   const auto shape = to_ints(call.env, call.at(3), "shape");
@@ -126,6 +131,22 @@ napi_value mapped_tensor(Call& call) {
     tensor = at::from_blob(data, shape, [mapping](void*) mutable { mapping.reset(); }, options);
   }
   return from_handle(call.env, call.engine.add(tensor));
+}
+
+// releasePages(mapping, begin, end): whole pages between two bytes leave memory; touched again, they come from the file.
+napi_value release_pages(Call& call) {
+  const std::shared_ptr<Mapping>& mapping = to_mapping(call, call.at(0));
+  const int64_t begin = to_int(call.env, call.at(1), "begin"), end = to_int(call.env, call.at(2), "end");
+  if (begin < 0 || end < begin || static_cast<size_t>(end) > mapping->size) {
+    throw ArgumentError("releasePages: bytes " + std::to_string(begin) + " to " + std::to_string(end) + " of a file of " +
+                        std::to_string(mapping->size));
+  }
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first < last && madvise(static_cast<char*>(mapping->data) + first, last - first, MADV_DONTNEED) != 0) {
+    throw ArgumentError(std::string("releasePages: ") + std::strerror(errno));
+  }
+  return undefined_value(call.env);
 }
 
 // read(tensor) -> ArrayBuffer of the contiguous elements; bfloat16 and float16 are widened to float32.
@@ -210,6 +231,7 @@ napi_value live_count(Call& call) { return from_double(call.env, static_cast<dou
 const std::vector<Export>& tensor_exports() {
   static const std::vector<Export> list = {
       {"fromBytes", from_bytes}, {"mapFile", map_file},     {"mappedTensor", mapped_tensor},
+      {"releasePages", release_pages},
       {"read", read},            {"readBytes", read_bytes}, {"item", item},
       {"shape", shape},          {"dtype", dtype},          {"device", device},
       {"sameStorage", same_storage}, {"release", release},  {"keep", keep},

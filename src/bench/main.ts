@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../tensor/native.js";
+import { measureMemory } from "./memory.js";
 import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
 
 const SHAPES: Readonly<Record<string, ModelShape>> = {
@@ -63,8 +64,14 @@ function pythonWithTorch(): string | null {
   return candidates.find(works) ?? null;
 }
 
-const rounds = Number(option("rounds", "12"));
+const part = option("part", "speed");
+const rounds = Number(option("rounds", part === "memory" ? "2" : "12"));
 const threads = Number(option("threads", "2"));
+if (part === "memory") {
+  measureMemory(threads, rounds);
+  process.exit(0);
+}
+if (part !== "speed") throw new Error("--part: one of speed, memory");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);

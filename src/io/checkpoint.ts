@@ -69,6 +69,11 @@ export class Checkpoint {
     return file.tensor(name);
   }
 
+  /** Lets the memory go that a tensor's values take; for one that has been copied. Reading it again reads the file again. */
+  release(name: string): void {
+    this.#file(name).release(name);
+  }
+
   /** Names never read through `tensor`. */
   unused(): string[] {
     return this.names.filter((name) => !this.#read.has(name));

@@ -320,3 +320,40 @@ it("opens a damaged file exactly as its header reads, or refuses it with a Check
   expect(opened).toBeGreaterThan(20);
   expect(refused).toBeGreaterThan(100);
 });
+
+it.skipIf(process.platform !== "linux")(
+  "lets a tensor's pages leave memory, and reads them again when they are touched",
+  () => {
+    const large = join(folder, "large.safetensors");
+    const size = 2 ** 19;
+    tidy(() => {
+      const values = Float32Array.from({ length: size }, (_, i) => i % 1000);
+      writeSafetensors(large, [
+        ["first", tensor([1, 2, 3], [3])],
+        ["large", tensor(values, [size])],
+        ["last", tensor([4, 5, 6], [3])],
+      ]);
+    });
+    /** Bytes of the mapped file that this process holds in memory. */
+    const held = () => {
+      const maps = readFileSync("/proc/self/smaps", "utf8");
+      return Number(maps.match(new RegExp(`${large}\n(?:.*\n)*?Rss:\\s+(\\d+) kB`))![1]) * 1024;
+    };
+    tidy(() => {
+      const opened = SafetensorsFile.open(large);
+      const [first, middle, last] = ["first", "large", "last"].map((name) => opened.tensor(name)) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
+      const total = middle.sum().item();
+      expect(held()).toBeGreaterThan(4 * size - 2 ** 16);
+      opened.release("large");
+      expect(held()).toBeLessThan(2 ** 17);
+      expect(middle.sum().item()).toBe(total);
+      expect([...first.toArray(), ...last.toArray()]).toEqual([1, 2, 3, 4, 5, 6]);
+      opened.release("first");
+      expect(first.toArray()).toEqual([1, 2, 3]);
+    });
+  },
+);

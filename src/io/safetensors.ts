@@ -84,6 +84,16 @@ export class SafetensorsFile {
     }
   }
 
+  /**
+   * Lets the pages go that hold nothing but this tensor: they leave this process's memory, and come back from the file when
+   * touched. For tensors that have been copied, as what was written to a mapped tensor is lost.
+   */
+  release(name: string): void {
+    const { begin, end } = this.info(name);
+    const mapping = this.#mapping;
+    if (mapping !== undefined) guarded((engine) => engine.releasePages(mapping, begin, end));
+  }
+
   #map(begin: number, dtype: DType, shape: readonly number[]): Tensor {
     if (this.#mapping === undefined) {
       if (stampOf(this.path) !== this.#stamp) {

@@ -21,6 +21,8 @@ export interface Batch {
 export interface WeightSource {
   /** Throws when there is no such weight, or when it has another shape. */
   tensor(name: string, expectedShape: readonly number[]): Tensor;
+  /** A weight has been copied and its tensor is not used any more; memory it takes may go. */
+  release?(name: string): void;
 }
 
 export interface ModelOutput {

@@ -14,7 +14,7 @@ import {
   rotate,
   siluMultiply,
 } from "../nn/kernels.js";
-import { Linear, LinearGroup } from "../nn/linear.js";
+import type { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { embedding } from "../tensor/functions.gen.js";
@@ -32,6 +32,7 @@ import {
 import type { LlamaConfig } from "./llama-config.js";
 import { type Rotation, RotationTable } from "./rope.js";
 import { RowCache } from "./row-cache.js";
+import { Weights } from "./weights.js";
 
 /** Where the tokens of a batch stand. */
 interface Places {
@@ -102,11 +103,10 @@ class Block {
 export class Llama implements LanguageModel {
   readonly family = "causal";
   readonly defaultTargets = ["q_proj", "v_proj"];
-  readonly linears = new Map<string, Linear>();
+  readonly linears: ReadonlyMap<string, Linear>;
   readonly weights: ReadonlyMap<string, Tensor>;
   readonly parameterCount: number;
-  readonly #owned: Tensor[] = [];
-  readonly #groups: LinearGroup[] = [];
+  readonly #own: Weights;
   readonly #embedding: Tensor;
   readonly #blocks: Block[] = [];
   readonly #norm: Tensor;
@@ -121,43 +121,25 @@ export class Llama implements LanguageModel {
     readonly dtype: DType,
   ) {
     const { vocabulary, width, feedForward, heads, keyValueHeads, headWidth, biases } = config;
-    let parameters = 0;
-    const weights = new Map<string, Tensor>();
-    const weight = (name: string, shape: readonly number[]): Tensor => {
-      const stored = source.tensor(name, shape);
-      parameters += stored.size;
-      const converted = stored.dtype === dtype ? stored : stored.toDtype(dtype);
-      this.#owned.push(converted.keep());
-      weights.set(name, converted);
-      return converted;
-    };
-    const layer = (name: string, outputs: number, inputs: number, hasBias: boolean): Linear => {
-      const matrix = weight(`${name}.weight`, [outputs, inputs]);
-      const made = new Linear(name, matrix, hasBias ? weight(`${name}.bias`, [outputs]) : null);
-      this.linears.set(name, made);
-      return made;
-    };
-    const group = (members: readonly Linear[]): LinearGroup => {
-      const made = new LinearGroup(members);
-      this.#groups.push(made);
-      return made;
-    };
-    this.#embedding = weight("model.embed_tokens.weight", [vocabulary, width]);
+    const weights = new Weights(source, dtype);
+    this.#own = weights;
+    this.linears = weights.linears;
+    this.#embedding = weights.tensor("model.embed_tokens.weight", [vocabulary, width]);
     for (const index of config.windows.keys()) {
       const at = (name: string) => `model.layers.${index}.${name}`;
-      const norm = (name: string, size: number) => weight(at(`${name}.weight`), [size]);
+      const norm = (name: string, size: number) => weights.tensor(at(`${name}.weight`), [size]);
       const projection = (name: string, rows: number) =>
-        layer(at(`self_attn.${name}_proj`), rows * headWidth, width, biases.queryKeyValue);
-      const projections = group([
+        weights.linear(at(`self_attn.${name}_proj`), rows * headWidth, width, biases.queryKeyValue);
+      const projections = weights.group([
         projection("q", heads),
         projection("k", keyValueHeads),
         projection("v", keyValueHeads),
       ]);
-      const output = layer(at("self_attn.o_proj"), width, heads * headWidth, biases.output);
+      const output = weights.linear(at("self_attn.o_proj"), width, heads * headWidth, biases.output);
       const inputs = ["gate", "up"].map((name) =>
-        layer(at(`mlp.${name}_proj`), feedForward, width, biases.feedForward),
+        weights.linear(at(`mlp.${name}_proj`), feedForward, width, biases.feedForward),
       );
-      const down = layer(at("mlp.down_proj"), width, feedForward, biases.feedForward);
+      const down = weights.linear(at("mlp.down_proj"), width, feedForward, biases.feedForward);
       const headNorms = config.headNorms
         ? { query: norm("self_attn.q_norm", headWidth), key: norm("self_attn.k_norm", headWidth) }
         : null;
@@ -170,20 +152,16 @@ export class Llama implements LanguageModel {
           headNorms,
           output,
           norm("post_attention_layernorm", width),
-          group(inputs),
+          weights.group(inputs),
           down,
         ),
       );
     }
-    this.#norm = weight("model.norm.weight", [width]);
-    this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [vocabulary, width]);
+    this.#norm = weights.tensor("model.norm.weight", [width]);
+    this.#head = config.tied ? this.#embedding : weights.tensor("lm_head.weight", [vocabulary, width]);
     this.#rotations = new RotationTable(config.rope, this.device);
-    for (const [name, { weight: matrix, bias }] of this.linears) {
-      weights.set(`${name}.weight`, matrix);
-      if (bias) weights.set(`${name}.bias`, bias);
-    }
-    this.weights = weights;
-    this.parameterCount = parameters;
+    this.weights = weights.named();
+    this.parameterCount = weights.count;
   }
 
   get device(): Device {
@@ -302,8 +280,7 @@ export class Llama implements LanguageModel {
   }
 
   dispose(): void {
-    for (const owned of this.#owned) owned.dispose();
-    for (const group of this.#groups) group.dispose();
+    this.#own.dispose();
     this.#rotations.dispose();
   }
 }

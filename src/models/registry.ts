@@ -47,7 +47,9 @@ export function onDevice(source: WeightSource, device: Device): WeightSource {
   return {
     tensor(name, expectedShape) {
       const stored = source.tensor(name, expectedShape);
-      return stored.toDevice(device, stored.dtype);
+      const copy = stored.toDevice(device, stored.dtype);
+      source.release?.(name);
+      return copy;
     },
   };
 }
@@ -63,6 +65,32 @@ function withEndTokens(
   return ends === undefined || ends === null ? config : { ...config, eos_token_id: ends };
 }
 
+function familyOf(config: Readonly<Record<string, unknown>>, file: string): Family {
+  const { model_type: type } = config;
+  const family = typeof type === "string" && Object.hasOwn(FAMILIES, type) ? FAMILIES[type] : undefined;
+  if (family) return family;
+  throw new CheckpointError(
+    `${file}: model_type is ${JSON.stringify(type)}; supported are ${Object.keys(FAMILIES).join(", ")}.`,
+  );
+}
+
+/** The model that `config`, the content of the file named `file`, describes, with the source's weights. */
+export function createModel(
+  source: WeightSource,
+  config: Readonly<Record<string, unknown>>,
+  dtype: DType,
+  file: string,
+): LanguageModel {
+  const family = familyOf(config, file);
+  return noGrad(() => {
+    let model: LanguageModel | undefined;
+    tidy(() => {
+      model = family.create(source, config, dtype, file);
+    });
+    return model!;
+  });
+}
+
 /**
  * Opens a Hugging Face model folder. On the cpu, weights of the wanted dtype stay mapped and others are converted; on
  * another device all are copies.
@@ -71,26 +99,13 @@ export function loadModel(folder: string, dtype: DType, device: Device = "cpu"):
   const checkpoint = Checkpoint.open(folder);
   const config = withEndTokens(checkpoint.config, folder);
   const file = `${folder}/config.json`;
-  const type = checkpoint.config.model_type;
-  const family = typeof type === "string" && Object.hasOwn(FAMILIES, type) ? FAMILIES[type] : undefined;
-  if (!family) {
-    throw new CheckpointError(
-      `${file}: model_type is ${JSON.stringify(type)}; supported are ${Object.keys(FAMILIES).join(", ")}.`,
-    );
-  }
-  return noGrad(() => {
-    let model: LanguageModel | undefined;
-    tidy(() => {
-      model = family.create(onDevice(checkpoint, device), config, dtype, file);
-    });
-    const unread = checkpoint.unused().filter((name) => !family.spare.test(name));
-    if (unread.length > 0) {
-      model!.dispose();
-      throw new CheckpointError(
-        `${folder}: ${unread.length} weights have no place in a model of type ${type}: ${unread.slice(0, 4).join(", ")}`,
-        { hint: `Leaving them out would change its numbers. Does ${file} belong to these weights?` },
-      );
-    }
-    return model!;
-  });
+  const model = createModel(onDevice(checkpoint, device), config, dtype, file);
+  const { spare } = familyOf(config, file);
+  const unread = checkpoint.unused().filter((name) => !spare.test(name));
+  if (unread.length === 0) return model;
+  model.dispose();
+  throw new CheckpointError(
+    `${folder}: ${unread.length} weights have no place in a model of type ${config.model_type}: ${unread.slice(0, 4).join(", ")}`,
+    { hint: `Leaving them out would change its numbers. Does ${file} belong to these weights?` },
+  );
 }

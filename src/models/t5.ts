@@ -17,7 +17,7 @@ import {
   rmsNorm,
   selfAttention,
 } from "../nn/kernels.js";
-import { Linear, LinearGroup } from "../nn/linear.js";
+import type { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { cat, embedding, full } from "../tensor/functions.gen.js";
@@ -34,6 +34,7 @@ import {
 } from "./language-model.js";
 import { RowCache } from "./row-cache.js";
 import { PositionBias } from "./t5-position-bias.js";
+import { Weights } from "./weights.js";
 
 export interface T5Config {
   readonly vocabulary: number;
@@ -174,11 +175,10 @@ interface DecoderBlock extends EncoderBlock {
 export class T5 implements LanguageModel {
   readonly family = "seq2seq";
   readonly defaultTargets = ["q", "v"];
-  readonly linears = new Map<string, Linear>();
+  readonly linears: ReadonlyMap<string, Linear>;
   readonly weights: ReadonlyMap<string, Tensor>;
   readonly parameterCount: number;
-  readonly #owned: Tensor[] = [];
-  readonly #groups: LinearGroup[] = [];
+  readonly #own: Weights;
   readonly #embedding: Tensor;
   readonly #head: Tensor;
   readonly #encoder: EncoderBlock[] = [];
@@ -198,50 +198,44 @@ export class T5 implements LanguageModel {
   ) {
     const { width, feedForward, heads, headWidth } = config;
     const inner = heads * headWidth;
-    let parameters = 0;
-    const weights = new Map<string, Tensor>();
-    const weight = (name: string, shape: readonly number[]): Tensor => {
-      const stored = source.tensor(name, shape);
-      parameters += stored.size;
-      const converted = stored.dtype === dtype ? stored : stored.toDtype(dtype);
-      this.#owned.push(converted.keep());
-      weights.set(name, converted);
-      return converted;
-    };
-    const layer = (name: string, outputs: number, inputs: number): Linear => {
-      const made = new Linear(name, weight(`${name}.weight`, [outputs, inputs]));
-      this.linears.set(name, made);
-      return made;
-    };
-    const group = (members: readonly Linear[]): LinearGroup => {
-      const made = new LinearGroup(members);
-      this.#groups.push(made);
-      return made;
-    };
+    const weights = new Weights(source, dtype);
+    this.#own = weights;
+    this.linears = weights.linears;
     const feedForwardAt = (prefix: string): FeedForward => {
       const names = config.gated ? ["wi_0", "wi_1"] : ["wi"];
-      const inputs = names.map((name) => layer(`${prefix}.DenseReluDense.${name}`, feedForward, width));
-      const output = layer(`${prefix}.DenseReluDense.wo`, width, feedForward);
-      return new FeedForward(weight(`${prefix}.layer_norm.weight`, [width]), group(inputs), output, config);
+      const inputs = names.map((name) =>
+        weights.linear(`${prefix}.DenseReluDense.${name}`, feedForward, width),
+      );
+      const output = weights.linear(`${prefix}.DenseReluDense.wo`, width, feedForward);
+      return new FeedForward(
+        weights.tensor(`${prefix}.layer_norm.weight`, [width]),
+        weights.group(inputs),
+        output,
+        config,
+      );
     };
     const selfAttentionAt = (prefix: string): SelfAttention => {
       const projections = ["q", "k", "v"].map((name) =>
-        layer(`${prefix}.SelfAttention.${name}`, inner, width),
+        weights.linear(`${prefix}.SelfAttention.${name}`, inner, width),
       );
-      const output = layer(`${prefix}.SelfAttention.o`, width, inner);
+      const output = weights.linear(`${prefix}.SelfAttention.o`, width, inner);
       return new SelfAttention(
-        weight(`${prefix}.layer_norm.weight`, [width]),
-        group(projections),
+        weights.tensor(`${prefix}.layer_norm.weight`, [width]),
+        weights.group(projections),
         output,
         config,
       );
     };
     const biasAt = (stack: string, bidirectional: boolean): PositionBias => {
       const name = `${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`;
-      return new PositionBias(weight(name, [config.buckets, heads]), bidirectional, config.maxDistance);
+      return new PositionBias(
+        weights.tensor(name, [config.buckets, heads]),
+        bidirectional,
+        config.maxDistance,
+      );
     };
 
-    this.#embedding = weight("shared.weight", [config.vocabulary, width]);
+    this.#embedding = weights.tensor("shared.weight", [config.vocabulary, width]);
     for (let i = 0; i < config.encoderLayers; i++) {
       this.#encoder.push({
         attention: selfAttentionAt(`encoder.block.${i}.layer.0`),
@@ -249,27 +243,31 @@ export class T5 implements LanguageModel {
       });
     }
     this.#encoderBias = biasAt("encoder", true);
-    this.#encoderNorm = weight("encoder.final_layer_norm.weight", [width]);
+    this.#encoderNorm = weights.tensor("encoder.final_layer_norm.weight", [width]);
     const crossMembers: Linear[] = [];
     for (let i = 0; i < config.decoderLayers; i++) {
       const block = `decoder.block.${i}`;
       const attention = selfAttentionAt(`${block}.layer.0`);
       const prefix = `${block}.layer.1`;
       const [q, k, v] = ["q", "k", "v"].map((name) =>
-        layer(`${prefix}.EncDecAttention.${name}`, inner, width),
+        weights.linear(`${prefix}.EncDecAttention.${name}`, inner, width),
       );
-      const output = layer(`${prefix}.EncDecAttention.o`, width, inner);
-      const cross = new CrossAttention(weight(`${prefix}.layer_norm.weight`, [width]), q!, output, config);
+      const output = weights.linear(`${prefix}.EncDecAttention.o`, width, inner);
+      const cross = new CrossAttention(
+        weights.tensor(`${prefix}.layer_norm.weight`, [width]),
+        q!,
+        output,
+        config,
+      );
       crossMembers.push(k!, v!);
       this.#decoder.push({ attention, cross, feedForward: feedForwardAt(`${block}.layer.2`) });
     }
     this.#decoderBias = biasAt("decoder", false);
-    this.#decoderNorm = weight("decoder.final_layer_norm.weight", [width]);
-    this.#crossProjections = group(crossMembers);
-    this.#head = config.tied ? this.#embedding : weight("lm_head.weight", [config.vocabulary, width]);
-    for (const [name, linear] of this.linears) weights.set(`${name}.weight`, linear.weight);
-    this.weights = weights;
-    this.parameterCount = parameters;
+    this.#decoderNorm = weights.tensor("decoder.final_layer_norm.weight", [width]);
+    this.#crossProjections = weights.group(crossMembers);
+    this.#head = config.tied ? this.#embedding : weights.tensor("lm_head.weight", [config.vocabulary, width]);
+    this.weights = weights.named();
+    this.parameterCount = weights.count;
   }
 
   get device(): Device {
@@ -437,8 +435,7 @@ export class T5 implements LanguageModel {
   }
 
   dispose(): void {
-    for (const owned of this.#owned) owned.dispose();
-    for (const group of this.#groups) group.dispose();
+    this.#own.dispose();
     this.#encoderBias.dispose();
     this.#decoderBias.dispose();
   }

@@ -7,7 +7,7 @@ import { isRecording } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ForwardContext } from "./context.js";
 import { lowRankLinear } from "./kernels.js";
-import type { LowRankTerm } from "./low-rank.js";
+import type { LowRankInputs, LowRankTerm } from "./low-rank.js";
 
 /** y = x W^T + scale * (drop(x) A^T) B^T, the additions of one layer sharing one dropout mask. */
 export interface LowRankAddition {
@@ -42,87 +42,99 @@ export class Linear {
   }
 
   forward(x: Tensor, context: ForwardContext): Tensor {
-    return applyLinears(x, this.weight, this.bias, [this], context);
+    return lowRankLinear({ x, weight: this.weight, bias: this.bias, ...lowRankOf([this], context) });
   }
 }
 
-/** Linear layers on the same input, computed by one multiplication with their stacked weights. */
-export class LinearGroup {
-  readonly #weight: Tensor;
-  readonly #bias: Tensor | null;
+/**
+ * Weights of so many elements are not stacked: from here on three multiplications are hardly slower than one
+ * (docs/performance.md), and stacking would copy weights that can stay mapped.
+ */
+const APART_FROM = 2 ** 22;
 
-  /** Stacks the members' weights and biases; each member's become views of its rows. */
-  constructor(readonly members: readonly Linear[]) {
-    if (members.length === 1) {
-      this.#weight = members[0]!.weight;
-      this.#bias = members[0]!.bias;
+/** Linear layers on the same input, computed by one multiplication with their stacked weights unless these are large. */
+export class LinearGroup {
+  /** Null where the members are computed one by one. */
+  readonly #stack: { readonly weight: Tensor; readonly bias: Tensor | null } | null;
+
+  /** Stacks the members' weights and biases, unless told not to; each member's then become views of its rows. */
+  constructor(
+    readonly members: readonly Linear[],
+    stack = members.every(({ weight }) => weight.size < APART_FROM),
+  ) {
+    if (members.length === 1 || !stack) {
+      this.#stack = null;
       return;
     }
-    this.#weight = cat(members.map((member) => member.weight)).keep();
+    const weight = cat(members.map((member) => member.weight)).keep();
     const biases = members.map((member) => member.bias).filter((bias) => bias !== null);
-    this.#bias = biases.length === members.length ? cat(biases).keep() : null;
+    const bias = biases.length === members.length ? cat(biases).keep() : null;
+    this.#stack = { weight, bias };
     let row = 0;
     for (const member of members) {
       const rows = (stacked: Tensor, before: Tensor): Tensor => {
         before.dispose();
         return stacked.narrow(0, row, member.outputs).keep();
       };
-      member.weight = rows(this.#weight, member.weight);
-      if (this.#bias) member.bias = rows(this.#bias, member.bias!);
+      member.weight = rows(weight, member.weight);
+      if (bias) member.bias = rows(bias, member.bias!);
       row += member.outputs;
     }
   }
 
+  /** Whether the members' weights have been copied. */
+  get isStacked(): boolean {
+    return this.#stack !== null;
+  }
+
   /** One output [..., outputs of the member] per member. */
   forward(x: Tensor, context: ForwardContext): Tensor[] {
-    const y = this.forwardStacked(x, context);
-    if (this.members.length === 1) return [y];
-    return y.splitWithSizes(
-      this.members.map((member) => member.outputs),
-      -1,
-    );
+    const { members } = this;
+    const lowRank = lowRankOf(members, context);
+    const stack = this.#usable();
+    if (stack) {
+      const widths = members.map((member) => member.outputs);
+      return lowRankLinear({ x, ...stack, ...lowRank }).splitWithSizes(widths, -1);
+    }
+    // The same dropout masks as stacked.
+    return members.map(({ weight, bias }, group) => {
+      const own = lowRank.terms.filter((term) => term.group === group);
+      const terms = own.map((term) => ({ ...term, offset: 0 }));
+      return lowRankLinear({ x, weight, bias, ...lowRank, terms });
+    });
   }
 
   /** The outputs of all members side by side, [..., sum of outputs]. */
   forwardStacked(x: Tensor, context: ForwardContext): Tensor {
-    const { weight, bias } = this.#stacked();
-    return applyLinears(x, weight, bias, this.members, context);
+    const stack = this.#usable();
+    if (stack) return lowRankLinear({ x, ...stack, ...lowRankOf(this.members, context) });
+    const outputs = this.forward(x, context);
+    return outputs.length === 1 ? outputs[0]! : cat(outputs, -1);
   }
 
-  /** Where the members are trained, the gradient has to find them: their views do not lead to the stack. */
-  #stacked(): { weight: Tensor; bias: Tensor | null } {
-    if (
-      this.members.length === 1 ||
-      !isRecording() ||
-      !this.members.some((member) => member.weight.requiresGrad)
-    ) {
-      return { weight: this.#weight, bias: this.#bias };
-    }
-    return {
-      weight: cat(this.members.map((member) => member.weight)),
-      bias: this.#bias && cat(this.members.map((member) => member.bias!)),
-    };
+  /** Where the members are trained, the gradient has to find them: the stack does not lead to its views. */
+  #usable(): { readonly weight: Tensor; readonly bias: Tensor | null } | null {
+    const isTrained = isRecording() && this.members.some(({ weight }) => weight.requiresGrad);
+    return isTrained ? null : this.#stack;
   }
 
   /** Releases the stacked weights and the members' views of them. */
   dispose(): void {
-    if (this.members.length === 1) return;
+    if (!this.#stack) return;
     for (const { weight, bias } of this.members) {
       weight.dispose();
       bias?.dispose();
     }
-    this.#weight.dispose();
-    this.#bias?.dispose();
+    this.#stack.weight.dispose();
+    this.#stack.bias?.dispose();
   }
 }
 
-function applyLinears(
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null,
+/** The additions of layers side by side. One seed serves all; each layer has its own mask. */
+function lowRankOf(
   members: readonly Linear[],
   context: ForwardContext,
-): Tensor {
+): Pick<LowRankInputs, "terms" | "p" | "seed"> {
   const terms: LowRankTerm[] = [];
   let offset = 0;
   let p = 0;
@@ -132,6 +144,5 @@ function applyLinears(
     offset += member.outputs;
   }
   const dropout = context.training ? p : 0;
-  const seed = dropout > 0 ? context.nextSeed() : 0;
-  return lowRankLinear({ x, weight, bias, terms, p: dropout, seed });
+  return { terms, p: dropout, seed: dropout > 0 ? context.nextSeed() : 0 };
 }

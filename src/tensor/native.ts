@@ -42,6 +42,7 @@ export interface Native {
   fromBytes(data: ArrayBufferView | ArrayBuffer, dtype: DType, shape: readonly number[]): Handle;
   mapFile(path: string): Mapping;
   mappedTensor(mapping: Mapping, byteOffset: number, dtype: DType, shape: readonly number[]): Handle;
+  releasePages(mapping: Mapping, begin: number, end: number): void;
   read(tensor: Handle): ArrayBuffer;
   readBytes(tensor: Handle): ArrayBuffer;
   item(tensor: Handle): number;

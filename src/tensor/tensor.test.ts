@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { TensorError } from "../errors.js";
 import { tensor } from "./create.js";
@@ -112,6 +113,11 @@ it("turns wrong handles, kinds and released tensors into errors, never a crash",
         if (!Array.isArray(junk)) expect(() => engine.endScope(junk as never)).toThrow();
       }
       expect(() => engine.mappedTensor({} as never, 0, "float32", [1])).toThrow(/mapFile/);
+      expect(() => engine.releasePages({} as never, 0, 1)).toThrow(/mapFile/);
+      const mapping = engine.mapFile(fileURLToPath(import.meta.url));
+      expect(() => engine.releasePages(mapping, 0, 2 ** 40)).toThrow(/bytes 0 to 1099511627776 of a file of/);
+      expect(() => engine.releasePages(mapping, 8, 4)).toThrow(/bytes 8 to 4/);
+      expect(() => engine.releasePages(mapping, -1, 4)).toThrow(/bytes -1 to 4/);
       expect(() => engine.fromBytes(new Float32Array(3), "float32", [2])).toThrow(/8 bytes, found 12/);
       expect(() => engine.fromBytes(new Float32Array(1), "float32", [-1])).toThrow(/negative/);
       expect(() => engine.fromBytes(new Float32Array(1), "float32", [2 ** 40, 2 ** 40])).toThrow(/too large/);
@@ -122,6 +128,9 @@ it("turns wrong handles, kinds and released tensors into errors, never a crash",
       expect(() => engine.setThreads(0)).toThrow(/1 to 1024/);
     });
     expect(() => live.backward()).toThrow(/depends on nothing that is trained/);
+    const trained = full([2], 1);
+    trained.requiresGrad = true;
+    expect(() => trained.mul(2).backward({ gradient: full([3], 1) })).toThrow(/another shape/);
     expect(() => full([2 ** 40, 2 ** 10], 0)).toThrow(TensorError);
   });
 });
