@@ -44,6 +44,11 @@ export const ASIDES: readonly string[] = list(
   ";",
 );
 
+/** Names without a meaning for the groups of generated tasks. */
+export const GROUP_NAMES: readonly string[] = words(
+  "amber birch cedar coral ebony fern flint hazel ivory jade lilac maple olive onyx opal pearl quartz ruby slate walnut",
+);
+
 export const SYNTHETIC_TASKS: readonly SyntheticTaskWords[] = [
   {
     name: "diary",

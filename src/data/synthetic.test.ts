@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { encodeExample } from "./encode.js";
-import { syntheticStream } from "./synthetic.js";
+import { syntheticStream, syntheticTaskNames } from "./synthetic.js";
 import { ASIDES, SLOTS, SYNTHETIC_TASKS } from "./synthetic-words.js";
 
 const stream = syntheticStream({ seed: 1, trainRows: 500, testRows: 100 });
@@ -89,4 +89,41 @@ test("with the bundled tokenizer labels take one or two pieces, texts 40 to 100 
 
 test("a number of rows that is no positive integer is refused", () => {
   expect(() => syntheticStream({ seed: 1, trainRows: 0, testRows: 1 })).toThrowError(/trainRows.*found 0/);
+});
+
+test("a long stream has as many tasks as asked for, each with names of its own for three subjects", () => {
+  const long = syntheticStream({ kind: "long", seed: 1, tasks: 120, trainRows: 9, testRows: 3 });
+  expect(long.tasks.map(({ name }) => name)).toEqual(syntheticTaskNames("long", 120));
+  expect(new Set(long.tasks.map(({ name }) => name)).size).toBe(120);
+  for (const task of long.tasks) {
+    expect(new Set(task.labels).size).toBe(3);
+    expect(task.train.every((row) => row.input.includes(`Dataset:${task.name}\n`))).toBe(true);
+    for (const label of task.labels!) expect(task.train.filter((row) => row.output === label).length).toBe(3);
+  }
+  // The same names stand for different subjects in different tasks.
+  expect(new Set(long.tasks.map(({ labels }) => labels!.toSorted().join())).size).toBeGreaterThan(90);
+  const again = syntheticStream({ kind: "long", seed: 1, tasks: 120, trainRows: 9, testRows: 3 });
+  expect(again).toEqual(long);
+});
+
+test("a drifting stream asks the same all along, and exchanges two labels' meaning from phase to phase", () => {
+  const drift = syntheticStream({ kind: "drift", seed: 3, tasks: 6, trainRows: 200, testRows: 5 });
+  const nouns = SYNTHETIC_TASKS.flatMap(({ cues }) => Object.values(cues));
+  // Which subject a label's texts are about: the one whose nouns occur in all of them.
+  const subjectOf = (phase: number, label: string) => {
+    const texts = drift.tasks[phase]!.train.filter((row) => row.output === label).map(
+      (row) => row.parts!.body,
+    );
+    return nouns.findIndex((words) =>
+      texts.every((text) => words.some((word) => new RegExp(`\\b${word}\\b`, "i").test(text))),
+    );
+  };
+  const labels = drift.tasks[0]!.labels!;
+  const meanings = drift.tasks.map((_, phase) => labels.map((label) => subjectOf(phase, label)));
+  for (const [phase, meaning] of meanings.entries()) {
+    expect(meaning).not.toContain(-1);
+    expect(drift.tasks[phase]!.labels).toEqual(labels);
+    expect(drift.tasks[phase]!.train[0]!.parts!.head).toBe(drift.tasks[0]!.train[0]!.parts!.head);
+    if (phase > 0) expect(meaning.filter((subject, i) => subject !== meanings[phase - 1]![i]).length).toBe(2);
+  }
 });

@@ -1,6 +1,6 @@
 /** What a schema cannot say of a configuration: settings that contradict each other or do not fit the stream. */
 import { taskOrder } from "../data/orders.js";
-import { SYNTHETIC_TASKS } from "../data/synthetic-words.js";
+import { syntheticTaskNames } from "../data/synthetic.js";
 import { columnsOf, parseTemplate } from "../data/template.js";
 import { ConfigError } from "../errors.js";
 import type { Problem } from "./config-issues.js";
@@ -15,7 +15,7 @@ export function taskNames(config: Pick<Config, "data">): string[] {
     case "files":
       return data.tasks.map((task) => task.name);
     case "synthetic":
-      return SYNTHETIC_TASKS.map((task) => task.name);
+      return syntheticTaskNames(data.stream, data.tasks ?? undefined);
   }
 }
 
@@ -25,6 +25,12 @@ export function checkConfig(config: Config): Problem[] {
 
 function* checkData(config: Config): Generator<Problem> {
   const { data } = config;
+  if (data.kind === "synthetic" && data.stream === "bundled" && data.tasks !== null) {
+    yield {
+      path: ["data", "tasks"],
+      message: "the bundled stream has four tasks; set data.stream to long or drift",
+    };
+  }
   if (data.kind === "benchmark") {
     if (data.root === null) {
       yield {

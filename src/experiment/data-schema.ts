@@ -92,6 +92,13 @@ const ownFiles = group({
 
 const synthetic = group({
   kind: z.literal("synthetic"),
+  stream: choice(["bundled", "long", "drift"])
+    .default("bundled")
+    .describe("four bundled tasks, any number of generated ones, or one whose labels change their meaning"),
+  tasks: whole({ min: 2, max: 10_000 })
+    .nullable()
+    .default(null)
+    .describe("tasks of a long stream (null: 100), phases of one that drifts (null: 8)"),
   trainRows: whole({ min: 1 }).default(1000).describe("generated training rows per task"),
   testRows: whole({ min: 1 }).default(200).describe("generated test rows per task"),
 });

@@ -42,7 +42,13 @@ export async function loadStream(config: Pick<Config, "data" | "seed" | "model">
   const { data, seed } = config;
   if (data.kind === "synthetic") {
     return {
-      stream: syntheticStream({ seed, trainRows: data.trainRows, testRows: data.testRows }),
+      stream: syntheticStream({
+        kind: data.stream,
+        seed,
+        trainRows: data.trainRows,
+        testRows: data.testRows,
+        ...(data.tasks !== null && { tasks: data.tasks }),
+      }),
       notes: [],
     };
   }

@@ -143,7 +143,9 @@ export async function* runExperiment(
     });
 
     const evaluate = function* (afterIndex: number): Generator<RunEvent, void> {
+      const testsAll = (afterIndex + 1) % config.evaluation.every === 0 || afterIndex === tasks.length - 1;
       for (const [index, task] of tasks.entries()) {
+        if (!testsAll && index !== afterIndex) continue;
         if (config.evaluation.tasks === "seen" && afterIndex >= 0 && index > afterIndex) continue;
         method!.activate(places[index]!);
         const answers = evaluateTask(model, tokenizer, task, index, afterIndex, config.evaluation);

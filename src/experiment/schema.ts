@@ -118,7 +118,11 @@ export const configSchema = group({
     batchSize: whole({ min: 1 }).default(64).describe("rows answered at a time"),
     maxNewTokens: whole({ min: 1 }).default(50).describe("tokens of an answer at most (greedy decoding)"),
     base: flag().default(true).describe("test the untouched base model first"),
-    every: choice(["task"]).default("task").describe("when the tests are made: after every task"),
+    every: whole({ min: 1 })
+      .default(1)
+      .describe(
+        "test on all those after every so many tasks and the last; in between, on the new task alone",
+      ),
   }).prefault({}),
 });
 

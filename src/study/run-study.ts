@@ -36,7 +36,8 @@ export interface RunningStudy {
 
 /** The configurations of the runs. Throws a ConfigError for the first that is wrong, before anything is trained. */
 export function configsOf(runs: readonly StudyRun[], data: string | undefined): Map<StudyRun, Config> {
-  return new Map(runs.map((run) => [run, resolveConfig(run.values, { set: run.set, data })]));
+  const folder = ({ values }: StudyRun) => (values.data.kind === "benchmark" ? data : undefined);
+  return new Map(runs.map((run) => [run, resolveConfig(run.values, { set: run.set, data: folder(run) })]));
 }
 
 export function runStudy(runs: readonly StudyRun[], options: StudyOptions): RunningStudy {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { taskOrder } from "../data/orders.js";
-import { resolveConfig } from "../experiment/config.js";
+import { resolveConfig, taskNames } from "../experiment/config.js";
 import { METHOD_NAMES } from "../methods/options.js";
 import { STUDIES, studyRuns } from "./studies.js";
 
 const study = (name: string) => STUDIES.find((each) => each.name === name)!;
 
 describe.each(["paper", "mini"] as const)("at %s scale", (scale) => {
-  it.each(STUDIES.map(({ name }) => name))(
+  it.each(STUDIES.filter(({ name }) => name !== "long-stream").map(({ name }) => name))(
     "every run of %s has a valid config and a folder of its own",
     (name) => {
       const runs = studyRuns(study(name), { scale });
@@ -21,6 +21,13 @@ describe.each(["paper", "mini"] as const)("at %s scale", (scale) => {
       }
     },
   );
+});
+
+it("long streams are generated and have many tasks", () => {
+  const runs = studyRuns(study("long-stream"), { scale: "mini" });
+  expect(new Set(runs.map(({ order }) => order))).toEqual(new Set(["long", "drift"]));
+  const counts = runs.map(({ values, set }) => taskNames(resolveConfig(values, { set })).length);
+  expect(new Set(counts)).toEqual(new Set([100, 8]));
 });
 
 it("table 1 has every method, and at mini scale more seeds for the central methods alone", () => {

@@ -1,5 +1,5 @@
 /** The paper's experiments as lists of runs: methods x orders x seeds, each run a preset with a few settings changed. */
-import { type PresetScale, type Protocol, preset } from "../experiment/presets.js";
+import { type PresetScale, type PresetValues, type Protocol, preset } from "../experiment/presets.js";
 import { METHOD_NAMES, type MethodName } from "../methods/options.js";
 
 /** A row of a study's table: a method, or a variant of one. */
@@ -28,12 +28,14 @@ export interface StudyRun {
   /** Its folder within the study's, the same for the same run in every study. */
   readonly id: string;
   /** The content of its config file, and what is set on top, as `--set` takes it. */
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly values: PresetValues;
   readonly set: readonly string[];
 }
 
 const SHORT = ["order-1", "order-2", "order-3"];
 const LONG = ["order-4", "order-5", "order-6"];
+/** Small at any scale. */
+const GENERATED = ["long", "drift"];
 const SEEDS = [42, 43, 44, 45, 46];
 /** The methods whose comparison the paper is about; they get more seeds. */
 const CENTRAL = ["n-lora", "o-lora", "inc-lora", "seq-lora"];
@@ -145,6 +147,13 @@ export const STUDIES: readonly Study[] = [
     seeds: SEEDS.slice(0, 3),
   },
   {
+    name: "long-stream",
+    title: "A hundred generated tasks, and eight phases of one whose labels change their meaning",
+    rows: asRows(["inc-lora", "o-lora", "n-lora"]),
+    orders: GENERATED,
+    seeds: SEEDS.slice(0, 1),
+  },
+  {
     name: "lambda",
     title: "N-LoRA's strength on held-out training rows: accuracy against collisions",
     rows: [0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4].map((lambda) => ({
@@ -182,7 +191,7 @@ export interface Selection {
  */
 export function studyRuns(study: Study, selection: Selection): StudyRun[] {
   const { scale, methods, seeds = study.seeds, set = [] } = selection;
-  const own = scale === "mini" ? study.orders.filter((order) => SHORT.includes(order)) : study.orders;
+  const own = scale === "mini" ? study.orders.filter((order) => !LONG.includes(order)) : study.orders;
   const orders = selection.orders ?? own;
   // Runs with settings of their study's own are no other study's runs.
   const folder = study.set ? `${study.name}/` : "";
