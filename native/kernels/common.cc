@@ -80,6 +80,8 @@ TORCH_LIBRARY(nlora, m) {
   m.def("dropout_add(Tensor x, Tensor residual, float p, int seed) -> Tensor");
   m.def("relu_dropout(Tensor x, float p, int seed) -> Tensor");
   m.def("gated_gelu_dropout(Tensor gate, Tensor value, float p, int seed) -> Tensor");
+  m.def("silu_multiply(Tensor gate, Tensor value) -> Tensor");
+  m.def("rotate(Tensor x, Tensor cos, Tensor sin, int heads, float scale) -> Tensor");
   m.def("rms_norm(Tensor x, Tensor weight, float eps) -> Tensor");
   m.def("self_attention(Tensor qkv, int heads, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor");
   m.def(

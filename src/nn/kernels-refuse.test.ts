@@ -30,6 +30,17 @@ describe("refuses what does not fit, naming the operator and the shapes:", () =>
       /gated_gelu_dropout/,
       () => fused.gatedGeluDropout(t(2), t(3), 0, 1),
     ],
+    ["siluMultiply of unequal shapes", /silu_multiply.*\[2\].*\[3\]/, () => fused.siluMultiply(t(2), t(3))],
+    [
+      "rotate of heads of an odd width",
+      /rotate.*\[1, 2, 6\].*2 heads of an even width/,
+      () => fused.rotate(t(1, 2, 6), t(1, 2, 1), t(1, 2, 1), 2, 1),
+    ],
+    [
+      "rotate by angles of other positions",
+      /rotate.*\[1, 3, 2\].*expected \[1 or 1, 2, 2\]/,
+      () => fused.rotate(t(1, 2, 8), t(1, 3, 2), t(1, 3, 2), 2, 1),
+    ],
     [
       "selfAttention, columns that three do not divide",
       /self_attention/,

@@ -48,6 +48,32 @@ describe("equals its plain formulation:", () => {
     });
   });
 
+  it("siluMultiply, also of large and of negative numbers", () => {
+    check({
+      inputs: { gate: trained(9, 67), value: trained(9, 67) },
+      run: ({ gate, value }) => kernels.siluMultiply(gate!.mul(8), value!),
+    });
+  });
+
+  it.each([
+    { batch: 2, length: 5, heads: 3, half: 3, rows: 2 },
+    { batch: 3, length: 7, heads: 2, half: 20, rows: 1 },
+    { batch: 1, length: 33, heads: 4, half: 64, rows: 1 },
+  ])(
+    "rotate, $heads heads of 2 x $half, a slice of $batch x $length",
+    ({ batch, length, heads, half, rows }) => {
+      check({
+        inputs: {
+          wide: trained(batch, length, 2 * heads * half + 5),
+          cos: frozenFactor(rows, length, half),
+          sin: frozenFactor(rows, length, half),
+        },
+        run: ({ wide, cos, sin }) =>
+          kernels.rotate(wide!.narrow(2, 3, 2 * heads * half), cos!, sin!, heads, 0.3),
+      });
+    },
+  );
+
   const keyMask = (batch: number, keys: number) => () =>
     tensor(
       // The last row of the batch has no key at all.

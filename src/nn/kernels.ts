@@ -75,11 +75,12 @@ export function selfAttention(qkv: Tensor, inputs: Omit<AttentionInputs, "query"
 export const causalAttention = (inputs: CausalAttentionInputs): Tensor => plain.causalAttention(inputs);
 
 /** silu(gate) * value */
-export const siluMultiply = (gate: Tensor, value: Tensor): Tensor => plain.siluMultiply(gate, value);
+export const siluMultiply = (gate: Tensor, value: Tensor): Tensor =>
+  enabled ? fused.siluMultiply(gate, value) : plain.siluMultiply(gate, value);
 
 /** Rotary position embedding of every head of x [batch, length, heads * width]; cos, sin [1 or batch, length, width / 2]. */
-export const rotate = (x: Tensor, cos: Tensor, sin: Tensor, heads: number, scale = 1): Tensor =>
-  plain.rotate(x, cos, sin, heads, scale);
+export const rotate = (x: Tensor, cos: Tensor, sin: Tensor, heads: number, scale: number): Tensor =>
+  enabled ? fused.rotate(x, cos, sin, heads, scale) : plain.rotate(x, cos, sin, heads, scale);
 
 /** A linear layer with low-rank additions to its output. */
 export function lowRankLinear(inputs: LowRankInputs): Tensor {

@@ -155,7 +155,17 @@ export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   return wrap.one(call(operatorId("nlora::rms_norm"), x.handle, weight.handle, eps));
 }
 
+/** nlora::rotate(Tensor x, Tensor cos, Tensor sin, int heads, float scale) -> Tensor */
+export function rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: number, scale: number): Tensor {
+  return wrap.one(call(operatorId("nlora::rotate"), x.handle, cos.handle, sin.handle, heads, scale));
+}
+
 /** nlora::self_attention(Tensor qkv, int heads, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor */
 export function selfAttention(qkv: Tensor, heads: number, bias: Tensor | null, mask: Tensor | null, p: number, seed: number): Tensor {
   return wrap.one(call(operatorId("nlora::self_attention"), qkv.handle, heads, bias?.handle ?? null, mask?.handle ?? null, p, seed));
+}
+
+/** nlora::silu_multiply(Tensor gate, Tensor value) -> Tensor */
+export function siluMultiply(gate: Tensor, value: Tensor): Tensor {
+  return wrap.one(call(operatorId("nlora::silu_multiply"), gate.handle, value.handle));
 }
