@@ -13,6 +13,7 @@ Examples:
   nlora train configs/t5-mini-order-1.yaml --data ../shared/data/cl-benchmark
   nlora train run.yaml --set method=o-lora --set training.epochs=1 --seed 43
   nlora train --resume runs/20260131-174502-run-n-lora-s42
+  nlora data preview run.yaml                   what the model will see of the data
   nlora inspect runs/*/adapters/1-dbpedia runs/*/adapters/2-amazon
   nlora doctor                                  what the engine was built with
 
@@ -48,6 +49,12 @@ const scaleOption = () =>
   new Option("--scale <scale>", "the paper's size, or one for the bundled model")
     .choices(["paper", "mini"])
     .default("paper");
+
+const PREVIEW_HELP = `
+Nothing is trained and no weights are read. Examples:
+  nlora data preview run.yaml --task support --rows 5
+  nlora data preview reviews.csv --model ./flan-t5-base
+  nlora data preview pairs.parquet --set "data.tasks.0.columns={input: body, output: stars}"`;
 
 /** The whole command line; `finish` receives the exit code of the command that ran. */
 function program(finish: (code: ExitCode) => void): Command {
@@ -93,6 +100,24 @@ function program(finish: (code: ExitCode) => void): Command {
     .option("--quiet", "no progress, only the result")
     .option("--json", "events as NDJSON on stdout, each run's record after them")
     .action(async (options) => finish(await (await import("./commands/demo.js")).demo(options)));
+
+  const data = root.command("data").description("look at data before training").helpCommand(false);
+  data
+    .command("preview")
+    .description(
+      "print how data is read and what the model will see: first rows with special tokens, labels, lengths, cuts, duplicates",
+    )
+    .argument("<config|file>", "config (.yaml), data file or folder, or dataset (org/name)")
+    .option("--model <model>", "the model whose tokenizer and chat template to use (sets model)")
+    .option("--task <name>", "only this task")
+    .option("--rows <n>", "training rows to print of each task", "3")
+    .option("--data <dir>", "folder of the benchmark data (sets data.root)")
+    .option("--set <key=value>", "change one setting, as for train; may be repeated", collect)
+    .option("--json", "one JSON object on stdout")
+    .addHelpText("after", PREVIEW_HELP)
+    .action(async (target, options) =>
+      finish(await (await import("./commands/data.js")).preview(target, options)),
+    );
 
   root
     .command("inspect")
@@ -160,8 +185,9 @@ function program(finish: (code: ExitCode) => void): Command {
     .description("print engine version, build flags, BLAS, threads, vector extensions, devices and backends")
     .option("--json", "one JSON object on stdout")
     .action(async (options) => finish(await (await import("./commands/doctor.js")).doctor(options)));
-  for (const command of root.commands) {
-    command.showHelpAfterError(`hint: nlora ${command.name()} --help lists its arguments and options`);
+  for (const command of [...root.commands, ...data.commands]) {
+    const name = command.parent === data ? `data ${command.name()}` : command.name();
+    command.showHelpAfterError(`hint: nlora ${name} --help lists its arguments and options`);
   }
   return root;
 }

@@ -12,6 +12,8 @@ export interface LoadOptions {
   readonly seed: number;
   /** Test on rows held out of train and leave the test rows alone: for choosing hyperparameters. */
   readonly holdOut?: HoldOut;
+  /** Tasks need no test rows: for a look at the data. */
+  readonly untested?: boolean;
 }
 
 export interface LoadedStream {
@@ -62,7 +64,7 @@ export function assembleTask(
   };
   train = capped(train, "train", options.trainRows);
   test = capped(test, "test", options.testRows);
-  if (train.length === 0 || test.length === 0) {
+  if (train.length === 0 || (test.length === 0 && !options.untested)) {
     throw new DataError(`${name}: no rows are left to ${train.length === 0 ? "train" : "test"} on`);
   }
   return { name, labels, train: train.map(example), test: test.map(example) };

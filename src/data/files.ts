@@ -66,7 +66,7 @@ const SAMPLE = 50;
 async function loadTask(source: FileTask, options: FileOptions, notes: string[]): Promise<Task> {
   const { name, labels: given } = source;
   if (given) checkLabelSet(given, `task ${name}`);
-  if (source.test === null && !options.holdOut) {
+  if (source.test === null && !options.holdOut && !options.untested) {
     throw new DataError(`task ${name} has no test data`, { hint: "name some, or hold rows out of train" });
   }
   const template = source.prompt === null ? null : parseTemplate(source.prompt);

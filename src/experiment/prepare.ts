@@ -37,8 +37,14 @@ export async function findModel({ model }: Pick<Config, "model">): Promise<strin
   });
 }
 
-/** Reads or makes the stream that the configuration describes. Throws a DataError or a ConfigError. */
-export async function loadStream(config: Pick<Config, "data" | "seed" | "model">): Promise<LoadedStream> {
+/**
+ * Reads or makes the stream that the configuration describes; `untested`: the training rows alone, for a look at them.
+ * Throws a DataError or a ConfigError.
+ */
+export async function loadStream(
+  config: Pick<Config, "data" | "seed" | "model">,
+  { untested = false }: { readonly untested?: boolean } = {},
+): Promise<LoadedStream> {
   const { data, seed } = config;
   if (data.kind === "synthetic") {
     return {
@@ -54,6 +60,7 @@ export async function loadStream(config: Pick<Config, "data" | "seed" | "model">
   }
   const selection = {
     seed,
+    untested,
     ...(data.trainRows === null ? {} : { trainRows: data.trainRows }),
     ...(data.testRows === null ? {} : { testRows: data.testRows }),
     ...(data.holdOut === null ? {} : { holdOut: data.holdOut }),
@@ -61,7 +68,7 @@ export async function loadStream(config: Pick<Config, "data" | "seed" | "model">
   if (data.kind === "files") {
     const { incomplete } = data;
     const tasks: FileTask[] = [];
-    for (const task of data.tasks) tasks.push(await fileTask(task, data.holdOut !== null));
+    for (const task of data.tasks) tasks.push(await fileTask(task, untested || data.holdOut !== null));
     return loadFiles(tasks, { ...selection, incomplete, chat: () => chatOf(config) });
   }
   if (data.root === null) {
@@ -78,16 +85,17 @@ export async function loadStream(config: Pick<Config, "data" | "seed" | "model">
 
 type ConfiguredTask = Extract<Config["data"], { kind: "files" }>["tasks"][number];
 
-/** A task's files: as named, or those of its dataset's splits. */
-async function fileTask(task: ConfiguredTask, heldOut: boolean): Promise<FileTask> {
+/** A task's files: as named, or those of its dataset's splits. Without a test, rows of train take its place, or none. */
+async function fileTask(task: ConfiguredTask, withoutTest: boolean): Promise<FileTask> {
   const list = (paths: string | string[] | null) => (typeof paths === "string" ? [paths] : paths);
   const { dataset, subset, ...rest } = task;
   const train = list(task.train);
-  const test = list(task.test);
-  if (dataset === null) return { ...rest, train: train ?? [], test };
-  const wanted = { dataset, subset, train: train ?? ["train"], test: heldOut ? [] : test };
-  const found = await findDataset(wanted);
-  return { ...rest, ...found, test: heldOut ? null : found.test };
+  const test = withoutTest ? [] : list(task.test);
+  const files =
+    dataset === null
+      ? { train: train ?? [], test }
+      : await findDataset({ dataset, subset, train: train ?? ["train"], test });
+  return { ...rest, ...files, test: withoutTest ? null : files.test };
 }
 
 /** Renders conversations for the run's model, up to where it answers. Throws a DataError if it has no template. */

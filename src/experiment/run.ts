@@ -1,19 +1,16 @@
 /** One run, from its configuration to its record: puts model, data and method together and lets them learn. */
 import { basename } from "node:path";
 import { disposeDelta } from "../adapters/lora.js";
-import { encodeExample } from "../data/encode.js";
 import { lengthReport } from "../data/lengths.js";
-import type { Task } from "../data/task.js";
-import { CheckpointError, ConfigError } from "../errors.js";
+import { ConfigError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { RunEvent } from "../learn/events.js";
-import { type EncodedTask, taskContext, trainTask } from "../learn/learn.js";
+import { taskContext, trainTask } from "../learn/learn.js";
 import type { ActiveMethod } from "../methods/method.js";
 import { createMethod } from "../methods/registry.js";
 import { frobeniusNorms, geometrySummary } from "../metrics/geometry.js";
-import type { LanguageModel } from "../models/language-model.js";
-import { loadModel } from "../models/registry.js";
+import { loadModel, readModelFacts } from "../models/registry.js";
 import { Rng } from "../random.js";
 import { foldRecord, type RecordDetails } from "../runs/fold-record.js";
 import { readJournal } from "../runs/journal.js";
@@ -24,6 +21,7 @@ import { defaultDtype, engineReport } from "../tensor/engine-report.js";
 import { setThreads } from "../tensor/grad.js";
 import { guarded } from "../tensor/native.js";
 import type { Config } from "./config.js";
+import { checkVocabulary, encodeOptions, encodeTask } from "./encoding.js";
 import { prepare } from "./prepare.js";
 import { baseOf, finishedTask, forgetTask, type Saving, saveTask } from "./saved-task.js";
 import { openStart, type Start } from "./start-from.js";
@@ -41,26 +39,6 @@ export function checkDevice(device: Config["device"]): void {
   );
 }
 
-function encodeTask(task: Task, tokenizer: Tokenizer, model: LanguageModel, config: Config): EncodedTask {
-  const { eosId } = tokenizer;
-  const isEnd = eosId !== null && model.endIds.includes(eosId);
-  const limits = {
-    // The tokenizer knows how this checkpoint ends an answer, if generation stops there.
-    endId: model.family === "seq2seq" ? null : isEnd ? eosId : model.eosId,
-    truncate: config.truncate,
-    sourceLimit: config.maxSourceLength,
-    targetLimit: config.maxTargetLength,
-  };
-  return {
-    name: task.name,
-    labels: task.labels,
-    train: task.train.map((example) => encodeExample(tokenizer, example, limits)),
-    test: task.test.map((example) => encodeExample(tokenizer, example, limits)),
-    answers: task.test.map((example) => example.output),
-    inputs: task.test.map((example) => example.input),
-  };
-}
-
 /**
  * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes
  * adapters, predictions and record.json into the folder. All waiting is done by `prepare`, before the first tensor.
@@ -76,14 +54,8 @@ export async function* runExperiment(
   const dtype = config.dtype === "auto" ? defaultDtype(device) : config.dtype;
   const { modelFolder: path, stream, notes } = await prepare(config);
   const tokenizer = Tokenizer.fromFolder(path);
+  checkVocabulary(tokenizer, readModelFacts(path), path);
   const model = loadModel(path, dtype, device);
-  if (tokenizer.vocabSize > model.vocabularySize) {
-    model.dispose();
-    throw new CheckpointError(
-      `The tokenizer of ${path} has ${tokenizer.vocabSize} tokens, but the model's embedding has only ${model.vocabularySize} rows.`,
-      { hint: "Use the tokenizer.json that belongs to this checkpoint." },
-    );
-  }
   const names = stream.tasks.map((task) => task.name);
   const saving: Saving = {
     folder,
@@ -132,8 +104,8 @@ export async function* runExperiment(
     folder.writeRecord(foldRecord(said, details)!);
     for (const message of [...notes, ...start.notes]) yield say({ type: "note", level: "info", message });
 
-    const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, model, config));
-    const limits = { sourceLimit: config.maxSourceLength, targetLimit: config.maxTargetLength };
+    const limits = encodeOptions(tokenizer, model, config);
+    const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, limits));
     yield say({
       type: "lengths",
       report: tasks.flatMap((task) => [

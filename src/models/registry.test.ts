@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { goldenFolder } from "../../test/support/golden.js";
-import { loadModel } from "./registry.js";
+import { loadModel, readModelFacts } from "./registry.js";
 
 it.each([
   ["of the config", null, [1]],
@@ -17,8 +17,19 @@ it.each([
     const model = loadModel(folder, "float32");
     expect(model.endIds).toEqual(expected);
     expect(model.eosId).toBe(expected[0]);
+    const { family, vocabularySize, eosId, endIds } = model;
+    expect(readModelFacts(folder)).toEqual({ family, vocabularySize, eosId, endIds });
     model.dispose();
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+it("knows of a decoder-only model without its weights what the model itself says", () => {
+  const folder = goldenFolder("llama-classic");
+  const model = loadModel(folder, "float32");
+  const { family, vocabularySize, eosId, endIds } = model;
+  expect(readModelFacts(folder)).toEqual({ family, vocabularySize, eosId, endIds });
+  expect(family).toBe("causal");
+  model.dispose();
 });

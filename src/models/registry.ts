@@ -12,7 +12,11 @@ import { Llama } from "./llama.js";
 import { readLlamaConfig } from "./llama-config.js";
 import { readT5Config, T5 } from "./t5.js";
 
+/** What a model's config alone says of how the model reads and ends text. */
+export type ModelFacts = Pick<LanguageModel, "family" | "vocabularySize" | "eosId" | "endIds">;
+
 interface Family {
+  facts(config: Readonly<Record<string, unknown>>, file: string): ModelFacts;
   /** `config` is the content of the file named `file`. */
   create(
     source: WeightSource,
@@ -25,6 +29,10 @@ interface Family {
 }
 
 const LLAMA: Family = {
+  facts(config, file) {
+    const { vocabulary, endIds } = readLlamaConfig(config, file);
+    return { family: "causal", vocabularySize: vocabulary, eosId: endIds[0]!, endIds };
+  },
   create: (source, config, dtype, file) => new Llama(source, readLlamaConfig(config, file), dtype),
   // Tables that old versions saved; the head of a model whose head is the embedding.
   spare: /\.rotary_emb\.inv_freq$|^lm_head\.weight$/,
@@ -32,6 +40,10 @@ const LLAMA: Family = {
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   t5: {
+    facts(config, file) {
+      const { vocabulary, eosId, endIds } = readT5Config(config, file);
+      return { family: "seq2seq", vocabularySize: vocabulary, eosId, endIds };
+    },
     create: (source, config, dtype, file) => new T5(source, readT5Config(config, file), dtype),
     spare: /./,
   },
@@ -89,6 +101,13 @@ export function createModel(
     });
     return model!;
   });
+}
+
+/** Reads a model folder's config and no weights. Throws `CheckpointError` as `loadModel`. */
+export function readModelFacts(folder: string): ModelFacts {
+  const file = `${folder}/config.json`;
+  const config = readJsonObject(file);
+  return familyOf(config, file).facts(withEndTokens(config, folder), file);
 }
 
 /**

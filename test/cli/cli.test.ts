@@ -43,7 +43,8 @@ describe("help", () => {
     const { status, stdout, stderr } = nlora("--help");
     expect(status).toBe(0);
     expect(stderr).toBe("");
-    for (const command of ["train", "demo", "inspect", "doctor"]) expect(stdout).toContain(`\n  ${command} `);
+    for (const command of ["train", "demo", "data", "inspect", "doctor"])
+      expect(stdout).toContain(`\n  ${command} `);
     expect(stdout).toContain("nlora train configs/t5-mini-order-1.yaml --data");
     expect(stdout).toContain("130 interrupted");
   });
@@ -98,6 +99,75 @@ describe("a wrong configuration", () => {
     ]);
     expect(status).toBe(2);
     expect(existsSync(join(root, "wrong-run"))).toBe(false);
+  });
+});
+
+describe("data preview", () => {
+  it("of a file says how it is read and shows rows as the model sees them, without the engine", () => {
+    const { status, stdout, stderr } = nlora(
+      "data",
+      "preview",
+      file("moods.csv", "text,label\nGood day,good\nBad day,bad\n"),
+    );
+    expect(stderr).toBe("");
+    expect(stdout).toContain(
+      "\ntask moods\n  read as text-label (csv): input from text, output from label; 2 labels\n",
+    );
+    expect(stdout).toMatch(
+      /row 2\n {2}source, 3 tokens\n {2}│ Bad day<\/s>\n {2}target, 2 tokens\n {2}│ bad<\/s>\n$/,
+    );
+    expect(status).toBe(0);
+  });
+
+  it("takes settings, and gives the numbers as JSON", () => {
+    const path = file("stars.jsonl", '{"body": "Good day", "stars": 1}\n{"body": "Bad day", "stars": 0}\n');
+    const set =
+      "data.tasks.0={name: stars, train: stars.jsonl, test: stars.jsonl, columns: {input: body, output: stars}, labels: [low, high]}";
+    const { status, stdout } = nlora("data", "preview", path, "--set", set, "--rows", "0", "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      tasks: [
+        {
+          labels: [
+            { label: "low", train: 1 },
+            { label: "high", train: 1 },
+          ],
+          rows: [],
+        },
+      ],
+    });
+  });
+
+  it("of a config previews its tasks, and of a folder with splits its dataset", () => {
+    mkdirSync(join(root, "colours"));
+    file("colours/train.jsonl", '{"input": "sky", "output": "blue"}\n');
+    file("colours/dev.jsonl", '{"input": "sea", "output": "blue"}\n');
+    const ofFolder = nlora("data", "preview", "colours");
+    expect(ofFolder.stdout).toMatch(/task colours\n[\s\S]*\ncolours +train +1 [\s\S]*\ncolours +test +1 /);
+    const config = file("colours.yaml", "data: { kind: files, tasks: [{ name: c, dataset: ./colours }] }\n");
+    expect(nlora("data", "preview", config).stdout).toContain("task c\n  read as input-output (jsonl)");
+  });
+
+  it.each([
+    [["data", "preview"], /missing required argument 'config\|file'\nhint: nlora data preview --help/, 2],
+    [["data", "preview", "no.csv"], /^error: .*no\.csv: no such file\n$/, 1],
+    [
+      ["data", "preview", "moods.csv", "--rows", "many"],
+      /^error: --rows expects a number, found "many"\n$/,
+      2,
+    ],
+    [["data", "preview", "moods.csv", "--task", "x"], /^error: there is no task x; tasks: moods\n$/, 2],
+    [
+      ["data", "preview", "moods.csv", "--set", "data.tasks.0.format=alpaca"],
+      /fit not alpaca; columns found: text, label/,
+      1,
+    ],
+  ])("%j fails in one line", (args, message, code) => {
+    const { status, stdout, stderr } = nlora(...args);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+    expect(stdout).toBe("");
+    expect(status).toBe(code);
   });
 });
 
