@@ -60,9 +60,9 @@ it("computes in bfloat16 on a GPU unless told otherwise", () => {
 });
 
 /** The devices of a model, a batch, an adapter before and after it is finished, and the optimizer's parameters. */
-function devicesOf(device: Device): Set<string> {
+function devicesOf(device: Device, name: string): Set<string> {
   const found = new Set<string>();
-  const model = loadModel(goldenFolder("t5-gated"), "bfloat16", device);
+  const model = loadModel(goldenFolder(name), "bfloat16", device);
   const lora = new Lora(model, options);
   tidy(() => {
     found.add(model.device);
@@ -84,15 +84,17 @@ function devicesOf(device: Device): Set<string> {
   return found;
 }
 
-it("keeps everything on the cpu by default", () => {
+const NAMES = ["t5-gated", "qwen2-biases"];
+
+it.each(NAMES)("keeps everything on the cpu by default: %s", (name) => {
   const before = liveTensors();
-  expect(devicesOf("cpu")).toEqual(new Set(["cpu"]));
+  expect(devicesOf("cpu", name)).toEqual(new Set(["cpu"]));
   expect(liveTensors()).toBe(before);
 });
 
-it("puts model, batches, adapters and optimizer on the device it is given", () => {
+it.each(NAMES)("puts model, batches, adapters and optimizer on the device it is given: %s", (name) => {
   const before = liveTensors();
-  expect(devicesOf(META)).toEqual(new Set(["meta"]));
+  expect(devicesOf(META, name)).toEqual(new Set(["meta"]));
   expect(liveTensors()).toBe(before);
 });
 

@@ -14,6 +14,7 @@ import { EVALUATION } from "../nn/context.js";
 import { withKernels } from "../nn/kernels.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
+import { beamSearch } from "./beam-search.js";
 import { greedy } from "./generate.js";
 import type { Llama } from "./llama.js";
 import { loadModel } from "./registry.js";
@@ -27,6 +28,8 @@ interface Golden extends GoldenBatch {
   readonly last_logits: number[][];
   readonly max_new_tokens: number;
   readonly greedy_ids: number[][];
+  readonly beams: number;
+  readonly beam_ids: number[][];
   readonly adapter: {
     readonly loss: number;
     readonly gradients: Record<string, { readonly lora_A: number[][]; readonly lora_B: number[][] }>;
@@ -58,6 +61,8 @@ describe.each(NAMES)("%s", (name) => {
         expectClose(decoding.logits.toArray(), golden.last_logits.flat(), 1e-4, "logits after the prompts");
         const options = { endIds: model.endIds, maxNewTokens: golden.max_new_tokens };
         expect(greedy(decoding, options)).toEqual(golden.greedy_ids);
+        const beams = beamSearch(model.startDecoding(promptsOf(golden)), { ...options, beams: golden.beams });
+        expect(beams.map(([best]) => best!.ids)).toEqual(golden.beam_ids);
         for (const [row, ids] of golden.prompts.input_ids.entries()) {
           const alone = ids.slice(golden.prompts.attention_mask[row]!.indexOf(1));
           const batch = goldenBatch({
