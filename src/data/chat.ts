@@ -1,6 +1,6 @@
 /** Conversations as examples: everything up to the last answer is the source, the last answer is the target. */
 import { DataError } from "../errors.js";
-import { describe, excerpt } from "./records/record.js";
+import { describe, excerpt, oneLine } from "./records/record.js";
 import type { PromptParts } from "./task.js";
 
 export interface Message {
@@ -44,7 +44,7 @@ export function messagesOf(value: unknown, where: string): Message[] {
     const role = shareGpt ? message.from : message.role;
     if (typeof role !== "string") {
       throw new DataError(
-        `${place}: expected role and content, or from and value, found ${Object.keys(message).join(", ") || "nothing"}`,
+        `${place}: expected role and content, or from and value, found ${oneLine(Object.keys(message).join(", ")) || "nothing"}`,
       );
     }
     const known = shareGpt ? (Object.hasOwn(ROLES, role) ? ROLES[role] : undefined) : role;

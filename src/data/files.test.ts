@@ -358,6 +358,45 @@ describe("rows that are wrong", () => {
     );
   });
 
+  test("any JSON at all is read or refused by one line that names the place, and nothing else", async () => {
+    const columns = [
+      "input",
+      "output",
+      "text",
+      "label",
+      "instruction",
+      "messages",
+      "conversations",
+      "a\nb",
+    ] as const;
+    const message = fc.record(
+      {
+        role: fc.jsonValue(),
+        content: fc.jsonValue(),
+        from: fc.constantFrom("human", "gpt", 1),
+        value: fc.jsonValue(),
+      },
+      { requiredKeys: [] },
+    );
+    const value = fc.oneof(fc.string(), fc.integer(), fc.jsonValue(), fc.array(message, { maxLength: 3 }));
+    const row = fc.dictionary(fc.constantFrom(...columns), value, { maxKeys: 3 });
+    const labels = fc.option(fc.uniqueArray(fc.string(), { maxLength: 3 }));
+    const rows = fc.array(row, { minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(rows, labels, fc.constantFrom("error", "drop"), async (values, given, incomplete) => {
+        const path = lines(...values);
+        try {
+          await load(path, { labels: given }, { incomplete });
+        } catch (error) {
+          expect(error).toMatchObject({ code: "data", message: expect.stringMatching(/^[^\n]*$/) });
+        } finally {
+          rmSync(path);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test("incomplete rows are left out and counted where that is asked for", async () => {
     const { task, notes } = await load(fixture("nulls.parquet"), {}, { incomplete: "drop" });
     expect(pairs(task)).toEqual([["a", "b"]]);

@@ -1,7 +1,7 @@
 /** Label sets: given, stored with the data, or found in it; and whole numbers that stand for labels. */
 import { DataError } from "../errors.js";
 import { readJsonValue } from "./records/json.js";
-import { describe } from "./records/record.js";
+import { describe, excerpt, oneLine } from "./records/record.js";
 import type { Row } from "./rows.js";
 
 /** labels.json: a non-empty array of distinct, non-empty strings in the order of the option line. */
@@ -125,5 +125,6 @@ function numberOf(label: RawLabel["label"]): number | null {
 }
 
 function notInSet(where: string, label: string, labels: readonly string[]): DataError {
-  return new DataError(`${where}: the label "${label}" is not in the label set (${labels.join(", ")})`);
+  const set = oneLine(labels.join(", "));
+  return new DataError(`${where}: the label "${excerpt(label)}" is not in the label set (${set})`);
 }

@@ -1,6 +1,6 @@
 /** Rows as tasks are made of them: a text, a label, and where both stand. */
 import { DataError } from "../errors.js";
-import { type DataRecord, describe, valueAt } from "./records/record.js";
+import { type DataRecord, describe, oneLine, valueAt } from "./records/record.js";
 import type { PromptParts } from "./task.js";
 
 export interface Row {
@@ -26,7 +26,7 @@ export class IncompleteRow extends DataError {
 export function valueIn({ fields, where }: DataRecord, column: string): unknown {
   const value = valueAt(fields, column);
   if (value === undefined) {
-    const found = Object.keys(fields).join(", ") || "none";
+    const found = oneLine(Object.keys(fields).join(", ")) || "none";
     throw new DataError(`${where}: the field "${column}" is missing (fields found: ${found})`);
   }
   if (value === null) throw new IncompleteRow(where, `the field "${column}" is null`);

@@ -1,7 +1,7 @@
 /** What the columns of a file mean: the usual shapes of rows, told by their columns, and named ones. */
 import { DataError } from "../errors.js";
 import { isConversation } from "./chat.js";
-import { type DataRecord, valueAt } from "./records/record.js";
+import { type DataRecord, oneLine, valueAt } from "./records/record.js";
 
 export const FORMATS = [
   "input-output",
@@ -67,7 +67,7 @@ export interface ShapeRequest {
 /** The shape of a file from its first rows. Throws a DataError that lists the columns if none fits, or several. */
 export function findShape(sample: readonly DataRecord[], path: string, request: ShapeRequest): Shape {
   const present = [...new Set(sample.flatMap(({ fields }) => Object.keys(fields)))];
-  const found = `columns found: ${present.join(", ") || "none"}`;
+  const found = `columns found: ${oneLine(present.join(", ")) || "none"}`;
   const has = (column: string | undefined, rows = sample) =>
     column !== undefined && rows.some(({ fields }) => valueAt(fields, column) !== undefined);
   const named = namesOf(request.columns);

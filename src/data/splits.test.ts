@@ -1,4 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { stringify } from "yaml";
 import { readCard } from "./dataset-card.js";
 import { splitFiles, testSplit } from "./splits.js";
 
@@ -128,6 +130,43 @@ describe("a card", () => {
     const names = readCard(card, "org/name").classNames("small");
     expect([...names]).toEqual([["label", ["alpha", "beta", "kappa"]]]);
     expect(readCard(card, "org/name").classNames("large").size).toBe(0);
+  });
+
+  test("of any YAML is read or refused by one line", () => {
+    const names = fc.constantFrom(
+      "configs",
+      "dataset_info",
+      "data_files",
+      "path",
+      "split",
+      "features",
+      "name",
+      "dtype",
+    );
+    const tree = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: "small" },
+        fc.string(),
+        fc.integer(),
+        fc.constant(null),
+        tie("list"),
+        tie("map"),
+      ),
+      list: fc.array(tie("value"), { maxLength: 3 }),
+      map: fc.dictionary(names, tie("value"), { maxKeys: 3 }),
+    }));
+    fc.assert(
+      fc.property(tree.map, (head) => {
+        try {
+          const card = readCard(`---\n${stringify(head)}---\n`, "org/name");
+          card.classNames("default");
+          splitFiles("org/name", ["train.csv", "x/test.csv"], card, { subset: null, split: ["train"] });
+        } catch (error) {
+          expect(error).toMatchObject({ code: "data", message: expect.stringMatching(/^[^\n]*$/) });
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("without a head says nothing, and one that is no YAML or of another form is refused", () => {

@@ -24,9 +24,12 @@ export async function findDataset(
   const { dataset, subset } = request;
   const folder = datasetFolder(dataset);
   const files = filesIn(folder);
-  const card: DatasetCard | null = files.includes("README.md")
-    ? readCard(readFileSync(join(folder, "README.md"), "utf8"), dataset)
-    : null;
+  // Files named one by one need no card, which may be what is wrong with a dataset.
+  const isPlain = [...request.train, ...(request.test ?? [""])].every((name) => files.includes(name));
+  const card: DatasetCard | null =
+    !isPlain && files.includes("README.md")
+      ? readCard(readFileSync(join(folder, "README.md"), "utf8"), dataset)
+      : null;
   const test = request.test ?? [testSplit(dataset, files, card, subset)];
   const pick = (split: readonly string[]) => splitFiles(dataset, files, card, { subset, split });
   const chosen = pick(request.train);

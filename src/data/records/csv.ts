@@ -2,7 +2,7 @@
 import { CsvError, parse } from "csv-parse/sync";
 import { DataError } from "../../errors.js";
 import { noRows } from "./json.js";
-import { type DataRecord, excerpt, reasonOf } from "./record.js";
+import { type DataRecord, excerpt, oneLine, reasonOf } from "./record.js";
 import { readText } from "./text.js";
 
 const SEPARATORS: Readonly<Record<string, string>> = {
@@ -23,7 +23,7 @@ export function readCsvRecords(path: string): DataRecord[] {
     const where = `${path}, line ${line}`;
     if (values.length !== header.values.length) {
       throw new DataError(
-        `${where}: ${values.length} fields, expected ${header.values.length} as in the header (${header.values.join(", ")})`,
+        `${where}: ${values.length} fields, expected ${header.values.length} as in the header (${oneLine(header.values.join(", "))})`,
         {
           hint: `fields are parted by a ${SEPARATORS[separator]}; one that contains it must stand in double quotes`,
         },

@@ -41,12 +41,17 @@ export function describe(value: unknown): string {
   return `the ${typeof value} ${excerpt(typeof value === "bigint" ? String(value) : JSON.stringify(value))}`;
 }
 
+/** Names and labels come from files and may hold line breaks; a message is one line. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s+/g, " ");
+}
+
 export function excerpt(text: string): string {
-  const line = text.trim().replace(/\s+/g, " ");
+  const line = oneLine(text);
   return line.length > 80 ? `${line.slice(0, 77)}...` : line;
 }
 
 /** Why something failed, in one line. */
 export function reasonOf(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ");
+  return oneLine(cause instanceof Error ? cause.message : String(cause));
 }
