@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["learn"],
   ["experiment", "runs"],
   ["study"],
+  ["export"],
   ["cli", "bench"],
   ["index.ts"],
 ];
