@@ -46,3 +46,24 @@ export class RunError extends NloraError {
 export class UsageError extends NloraError {
   readonly code = "usage";
 }
+/** Too much is asked for at a time. */
+export class BusyError extends NloraError {
+  readonly code = "busy";
+}
+
+/** An error as it is printed or goes to another process. */
+export interface ReportedError {
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+/** An error of any origin in that form. */
+export function reported(error: unknown): ReportedError {
+  if (error instanceof NloraError) {
+    return { message: error.message, code: error.code, hint: error.hint, stack: error.stack };
+  }
+  if (error instanceof Error) return { message: error.message, stack: error.stack };
+  return { message: String(error) };
+}

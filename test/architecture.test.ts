@@ -19,7 +19,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ["learn"],
   ["experiment", "runs"],
   ["study"],
-  ["export"],
+  ["inference"],
+  ["serve"],
   ["cli", "bench"],
   ["index.ts"],
 ];

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, expect, it, vi } from "vitest";
-import { ConfigError, DataError, UsageError } from "../errors.js";
-import { errorText, exitCodeOf, reported } from "./exit.js";
+import { ConfigError, DataError, reported, UsageError } from "../errors.js";
+import { errorText, exitCodeOf } from "./exit.js";
 
 afterEach(() => {
   vi.unstubAllEnvs();

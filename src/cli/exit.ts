@@ -1,20 +1,10 @@
 /** How a command ends: exit codes, and errors as lines for people. */
 
 import pc from "picocolors";
-import { ConfigError, NloraError, UsageError } from "../errors.js";
-import type { ReportedError } from "../runs/protocol.js";
+import { ConfigError, type ReportedError, UsageError } from "../errors.js";
 
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
-/** An error of any origin in the form in which it is printed. */
-export function reported(error: unknown): ReportedError {
-  if (error instanceof NloraError) {
-    return { message: error.message, code: error.code, hint: error.hint, stack: error.stack };
-  }
-  if (error instanceof Error) return { message: error.message, stack: error.stack };
-  return { message: String(error) };
-}
 
 /** `error: ...` a line, then `hint: ...`; the stack only with NLORA_DEBUG=1. */
 export function errorText({ message, code, hint, stack }: ReportedError): string {

@@ -77,6 +77,12 @@ export function readPeft(folder: string): PeftAdapter {
   return { config, delta, previous: readDelta(read, `${name} (previous)`, "lora", previousRank), provenance };
 }
 
+/** The metadata of an adapter folder's weights; needs no engine. Throws a CheckpointError when it is no adapter. */
+export function peftMetadata(folder: string): Readonly<Record<string, string>> {
+  configPath(folder);
+  return SafetensorsFile.open(weightsPath(folder)).metadata;
+}
+
 export interface WriteOptions extends PeftSettings {
   /** `sparse`: without zero rows of B and zero columns of A; `readPeft` restores it bit for bit, PEFT cannot read it. */
   readonly storage?: "dense" | "sparse";

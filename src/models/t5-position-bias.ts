@@ -32,6 +32,8 @@ export function bucketOf(
 }
 
 const CACHED = 24;
+/** Numbers in all cached biases, unless one alone has more: those of long inputs are large. */
+const CACHED_NUMBERS = 2 ** 24;
 const ROW_LENGTH = 32;
 
 /**
@@ -40,6 +42,7 @@ const ROW_LENGTH = 32;
  */
 export class PositionBias {
   readonly #cache = new Map<string, Tensor>();
+  #numbers = 0;
 
   /** `table` is [buckets, heads]. */
   constructor(
@@ -73,9 +76,11 @@ export class PositionBias {
     }
     const bias = this.#compute(start, queries, keys).keep();
     this.#cache.set(name, bias);
-    if (this.#cache.size > CACHED) {
+    this.#numbers += bias.size;
+    while (this.#cache.size > 1 && (this.#cache.size > CACHED || this.#numbers > CACHED_NUMBERS)) {
       const [oldest, dropped] = this.#cache.entries().next().value!;
       this.#cache.delete(oldest);
+      this.#numbers -= dropped.size;
       dropped.dispose();
     }
     return bias;
@@ -107,5 +112,6 @@ export class PositionBias {
   dispose(): void {
     for (const bias of this.#cache.values()) bias.dispose();
     this.#cache.clear();
+    this.#numbers = 0;
   }
 }

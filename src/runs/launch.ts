@@ -3,10 +3,11 @@ import { type ChildProcess, fork } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
+import type { ReportedError } from "../errors.js";
 import type { Config } from "../experiment/config.js";
 import type { RunEvent } from "../learn/events.js";
 import { Journal } from "./journal.js";
-import type { FromWorker, ReportedError, ToWorker } from "./protocol.js";
+import type { FromWorker, ToWorker } from "./protocol.js";
 import type { RunRecord } from "./record.js";
 import type { RunFolder } from "./run-folder.js";
 
@@ -115,7 +116,10 @@ export function launch(config: Config, folder: RunFolder, options: LaunchOptions
  * The environment of the training process: threads as configured, and threads that wait do not spin for long, because a
  * spinning thread holds up everything else on a busy machine. Both are read when libtorch is loaded.
  */
-export function workerEnvironment(config: Config, environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function workerEnvironment(
+  config: Pick<Config, "threads">,
+  environment: NodeJS.ProcessEnv,
+): NodeJS.ProcessEnv {
   const threads = config.threads ?? environment.OMP_NUM_THREADS ?? availableParallelism();
   return {
     ...environment,

@@ -1,4 +1,5 @@
 /** What the launcher and the training process say to each other, and what the process runs. */
+import type { ReportedError } from "../errors.js";
 import type { Config } from "../experiment/config.js";
 import type { RunEvent } from "../learn/events.js";
 import type { RunRecord } from "./record.js";
@@ -21,14 +22,6 @@ export type RunExperiment = (
   folder: RunFolder,
   options: RunOptions,
 ) => AsyncGenerator<RunEvent, RunRecord>;
-
-/** An error on its way to another process. */
-export interface ReportedError {
-  readonly message: string;
-  readonly code?: string | undefined;
-  readonly hint?: string | undefined;
-  readonly stack?: string | undefined;
-}
 
 export type ToWorker =
   | { readonly type: "start"; readonly config: Config; readonly runFolder: string; readonly resume: boolean }

@@ -4,10 +4,10 @@
  */
 import { writeFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
-import { NloraError } from "../errors.js";
+import { reported } from "../errors.js";
 import type { RunEvent } from "../learn/events.js";
 import { Journal } from "./journal.js";
-import type { FromWorker, ReportedError, RunExperiment, ToWorker } from "./protocol.js";
+import type { FromWorker, RunExperiment, ToWorker } from "./protocol.js";
 import type { RunRecord } from "./record.js";
 import { RunFolder } from "./run-folder.js";
 
@@ -40,7 +40,7 @@ async function serve(
     process.exit(0);
   } catch (error) {
     console.error(error);
-    await send({ type: "failed", error: report(error) });
+    await send({ type: "failed", error: reported(error) });
     process.exit(1);
   }
 }
@@ -62,7 +62,7 @@ async function work(
     const { runExperiment } = await loadExperiment();
     return await consume(runExperiment(config, folder, { resume, shouldStop }), folder, say, shouldStop);
   } catch (error) {
-    const { message, hint } = report(error);
+    const { message, hint } = reported(error);
     say({ type: "run-failed", time: new Date().toISOString(), message, ...(hint !== undefined && { hint }) });
     throw error;
   }
@@ -99,12 +99,6 @@ function endedAs(record: RunRecord): "done" | "interrupted" {
   return record.status === "interrupted" ? "interrupted" : "done";
 }
 
-function report(error: unknown): ReportedError {
-  if (!(error instanceof Error)) return { message: String(error) };
-  const known = error instanceof NloraError;
-  return { message: error.message, stack: error.stack, ...(known && { code: error.code, hint: error.hint }) };
-}
-
 /** Resolves when the launcher has it; one that is gone hears nothing, and the journal has it all. */
 function send(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
@@ -114,7 +108,7 @@ function send(message: FromWorker): Promise<void> {
 }
 
 /** On Linux, when memory runs out, this process goes before the one that watches it. */
-function preferToBeKilled(): void {
+export function preferToBeKilled(): void {
   if (process.platform !== "linux") return;
   try {
     writeFileSync("/proc/self/oom_score_adj", "500");

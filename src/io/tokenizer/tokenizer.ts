@@ -124,7 +124,7 @@ export class Tokenizer {
     const skip = options.skipSpecialTokens ?? true;
     const tokens: string[] = [];
     for (const id of ids) {
-      if (skip && this.added.byId.get(id)?.special === true) continue;
+      if (skip && this.isSpecial(id)) continue;
       const token = this.idToToken(id);
       if (token !== null) tokens.push(token);
     }
@@ -139,6 +139,11 @@ export class Tokenizer {
   /** The token of `id`, or null when no token has it; of an added token, the form in which it stands in text. */
   idToToken(id: number): string | null {
     return this.added.byId.get(id)?.form ?? this.model.idToToken(id) ?? null;
+  }
+
+  /** Whether `id` is a special token, which text usually leaves out. */
+  isSpecial(id: number): boolean {
+    return this.added.byId.get(id)?.special === true;
   }
 
   private encodeText(text: string): number[] {

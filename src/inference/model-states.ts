@@ -1,0 +1,147 @@
+/** One model in several states: its weights once, and per state which low-rank additions are attached to its layers. */
+import { stackAdapters } from "../adapters/combine.js";
+import type { AdapterDelta } from "../adapters/delta.js";
+import { checkFit, disposeDelta, moveDelta } from "../adapters/lora.js";
+import { ConfigError } from "../errors.js";
+import { readPeft } from "../io/peft.js";
+import type { LanguageModel } from "../models/language-model.js";
+import { loadModel } from "../models/registry.js";
+import type { LowRankAddition } from "../nn/linear.js";
+import type { Device, DType } from "../tensor/dtype.js";
+import { inference } from "../tensor/grad.js";
+import type { ModelSource } from "./model-source.js";
+
+/** By layer. */
+type Additions = ReadonlyMap<string, LowRankAddition>;
+
+export class ModelStates {
+  readonly #states: ReadonlyMap<string, Additions>;
+  /** Layers that some state changes. */
+  readonly #changed: ReadonlySet<string>;
+  readonly #stacks: readonly Stack[];
+  #current: string | null = null;
+
+  private constructor(
+    readonly model: LanguageModel,
+    states: ReadonlyMap<string, Additions>,
+    stacks: readonly Stack[],
+  ) {
+    this.#states = states;
+    this.#stacks = stacks;
+    this.#changed = new Set([...states.values()].flatMap((additions) => [...additions.keys()]));
+  }
+
+  /** Loads the model and its adapters. Throws a CheckpointError for what does not fit. */
+  static open(source: ModelSource, dtype: DType, device: Device): ModelStates {
+    const model = loadModel(source.folder, dtype, device);
+    const stacks: Stack[] = [];
+    try {
+      // States that begin with the same adapters share them: the longest list is stacked, the others are its beginnings.
+      const states = source.states
+        .toSorted((a, b) => b.adapters.length - a.adapters.length)
+        .map(({ id, adapters }): [string, Additions] => {
+          if (adapters.length === 0) return [id, new Map()];
+          let stack = stacks.find(({ folders }) => adapters.every((folder, i) => folders[i] === folder));
+          if (!stack) {
+            stack = Stack.read(adapters, model, device);
+            stacks.push(stack);
+          }
+          return [id, stack.beginning(adapters.length)];
+        });
+      return new ModelStates(model, new Map(states), stacks);
+    } catch (error) {
+      for (const stack of stacks) stack.dispose();
+      model.dispose();
+      throw error;
+    }
+  }
+
+  has(id: string): boolean {
+    return this.#states.has(id);
+  }
+
+  /** Makes the model the one in this state, until the next call. */
+  use(id: string): void {
+    if (id === this.#current) return;
+    const additions = this.#states.get(id);
+    if (!additions)
+      throw new ConfigError(`there is no state ${id} among ${[...this.#states.keys()].join(", ")}`);
+    for (const name of this.#changed) {
+      const addition = additions.get(name);
+      this.model.linears.get(name)!.additions = addition ? [addition] : [];
+    }
+    this.#current = id;
+  }
+
+  dispose(): void {
+    for (const name of this.#changed) this.model.linears.get(name)!.additions = [];
+    for (const stack of this.#stacks) stack.dispose();
+    this.model.dispose();
+  }
+}
+
+/** Adapters as one, each behind the ones before it along the rank. */
+class Stack {
+  readonly #whole: AdapterDelta;
+  /** Ranks of the layers after the first one, the first two, ... adapters. */
+  readonly #ranks: readonly ReadonlyMap<string, number>[];
+  readonly #views: LowRankAddition[] = [];
+
+  private constructor(
+    readonly folders: readonly string[],
+    whole: AdapterDelta,
+    ranks: readonly ReadonlyMap<string, number>[],
+  ) {
+    this.#whole = whole;
+    this.#ranks = ranks;
+  }
+
+  static read(folders: readonly string[], model: LanguageModel, device: Device): Stack {
+    const ranks: ReadonlyMap<string, number>[] = [];
+    const factors = inference(() => {
+      const parts = folders.map((folder) => {
+        const { delta, previous } = readPeft(folder);
+        const whole = previous ? stackAdapters([previous, delta], delta.name) : delta;
+        checkFit(whole, model.linears);
+        return moveDelta(whole, device);
+      });
+      for (const part of parts) {
+        const sums = new Map(ranks.at(-1));
+        for (const [name, { a }] of part.modules) sums.set(name, (sums.get(name) ?? 0) + a.dim(0));
+        ranks.push(sums);
+      }
+      const { scale, modules } = stackAdapters(parts, "stack");
+      return { scale, modules: [...modules] };
+    });
+    for (const [, { a, b }] of factors.modules) {
+      a.keep();
+      b.keep();
+    }
+    return new Stack(
+      folders,
+      { name: "stack", scale: factors.scale, modules: new Map(factors.modules) },
+      ranks,
+    );
+  }
+
+  /** What the first `count` adapters add to each layer; views that this stack owns. */
+  beginning(count: number): Additions {
+    const { scale, modules } = this.#whole;
+    return new Map(
+      [...this.#ranks[count - 1]!].map(([name, rank]): [string, LowRankAddition] => {
+        const { a, b } = modules.get(name)!;
+        const view = { a: a.narrow(0, 0, rank).keep(), b: b.narrow(1, 0, rank).keep(), scale };
+        this.#views.push(view);
+        return [name, view];
+      }),
+    );
+  }
+
+  dispose(): void {
+    for (const { a, b } of this.#views) {
+      a.dispose();
+      b.dispose();
+    }
+    disposeDelta(this.#whole);
+  }
+}
