@@ -88,6 +88,9 @@ TORCH_LIBRARY(nlora, m) {
       "cross_attention(Tensor query, Tensor key, Tensor value, int heads, Tensor? bias, Tensor? mask, float p, int seed) "
       "-> Tensor");
   m.def(
+      "causal_attention(Tensor query, Tensor key, Tensor value, int heads, int key_heads, int window, Tensor? mask, float p, "
+      "int seed) -> Tensor");
+  m.def(
       "lora_linear(Tensor x, Tensor weight, Tensor? bias, Tensor[] a, Tensor[] b, int[] offset, float[] scale, "
       "int[] group, float p, int seed) -> Tensor");
   m.def("delta_l1(Tensor[] a, Tensor[] b, float[] coefficient) -> Tensor");

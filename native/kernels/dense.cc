@@ -18,7 +18,7 @@ Sgemm shared_sgemm() {
 // mkldnn::_linear_pointwise(X, W, B, attr, scalars, algorithm), where oneDNN is inside libtorch (2.x).
 const c10::OperatorHandle* linear_pointwise() {
   static const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-  return found.has_value() && isa() == Isa::avx512 ? &*found : nullptr;
+  return found.has_value() && isa() >= Isa::avx512 ? &*found : nullptr;
 }
 
 Tensor pointwise(const Tensor& x, const Tensor& weight, const OptionalTensor& bias) {

@@ -10,6 +10,11 @@ namespace nlora {
 namespace NLORA_ISA {
 
 constexpr int64_t kLanes = NLORA_LANES;
+#ifdef NLORA_PAIRS
+constexpr bool kDotsPairs = true;  // the processor multiplies pairs of bfloat16 (dot_pairs)
+#else
+constexpr bool kDotsPairs = false;
+#endif
 typedef float Floats __attribute__((vector_size(NLORA_LANES * 4)));
 typedef double Doubles __attribute__((vector_size(NLORA_LANES * 8)));
 typedef int32_t Ints __attribute__((vector_size(NLORA_LANES * 4)));
@@ -53,6 +58,11 @@ NLORA_INLINE Floats load(const uint16_t* p) {
 NLORA_INLINE void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
 
 NLORA_INLINE void store(uint16_t* p, Floats v) {
+#ifdef NLORA_PAIRS
+  const auto halves = _mm512_cvtneps_pbh((__m512)v);
+  std::memcpy(p, &halves, sizeof halves);
+  return;
+#endif
   const Words bits = (Words)v;
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 #if NLORA_LANES == 16
@@ -85,6 +95,78 @@ NLORA_INLINE void store(T* p, Floats v, int64_t n) {
   T part[kLanes];
   store(part, v);
   for (int64_t i = 0; i < n; i++) p[i] = part[i];
+}
+
+// Pairs of bfloat16 in 32-bit elements, the first one in the lower half: n of them from memory (an odd last one with 0), and
+// the same 32 bits in every lane.
+NLORA_INLINE Words load_pairs(const uint16_t* p, int64_t n) {
+  Words v = {};
+  if (__builtin_expect(n >= 2 * kLanes, 1)) std::memcpy(&v, p, sizeof v);
+  else std::memcpy(&v, p, n * sizeof *p);
+  return v;
+}
+
+NLORA_INLINE Words splat_bits(const float* p) {
+  uint32_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return Words{} + bits;
+}
+
+#ifdef NLORA_PAIRS
+// Rounded to bfloat16: `low` in the lower halves, `high` in the upper.
+NLORA_INLINE Words pair_up(Floats low, Floats high) {
+  const auto l = _mm512_cvtneps_pbh((__m512)low), h = _mm512_cvtneps_pbh((__m512)high);
+  return (Words)_mm512_cvtepu16_epi32((__m256i)l) | (Words)_mm512_cvtepu16_epi32((__m256i)h) << 16;
+}
+
+// sums + a_low * b_low + a_high * b_high, in float32 (denormals are taken as zero).
+NLORA_INLINE Floats dot_pairs(Floats sums, Words a, Words b) {
+  return (Floats)_mm512_dpbf16_ps((__m512)sums, (__m512bh)(__m512i)a, (__m512bh)(__m512i)b);
+}
+#else
+NLORA_INLINE Words pair_up(Floats, Floats) { return Words{}; }  // never called
+NLORA_INLINE Floats dot_pairs(Floats sums, Words, Words) { return sums; }
+#endif
+
+// kLanes vectors as a square, transposed in place.
+NLORA_INLINE void transpose(Floats* m) {
+#if NLORA_LANES == 16
+  __m512 a[16], b[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps((__m512)m[i], (__m512)m[i + 1]);
+    a[i + 1] = _mm512_unpackhi_ps((__m512)m[i], (__m512)m[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_shuffle_ps(a[i], a[i + 2], 0x44);
+    b[i + 1] = _mm512_shuffle_ps(a[i], a[i + 2], 0xee);
+    b[i + 2] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+    b[i + 3] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    a[i] = _mm512_shuffle_f32x4(b[i], b[i + 4], 0x88);
+    a[i + 4] = _mm512_shuffle_f32x4(b[i], b[i + 4], 0xdd);
+    a[i + 8] = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0x88);
+    a[i + 12] = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    m[i] = (Floats)_mm512_shuffle_f32x4(a[i], a[i + 8], 0x88);
+    m[i + 8] = (Floats)_mm512_shuffle_f32x4(a[i], a[i + 8], 0xdd);
+    m[i + 4] = (Floats)_mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0x88);
+    m[i + 12] = (Floats)_mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0xdd);
+  }
+#else
+  for (int i = 0; i < NLORA_LANES; i++) {
+    for (int j = 0; j < i; j++) {
+      const float v = m[i][j];
+      m[i][j] = m[j][i];
+      m[j][i] = v;
+    }
+  }
+#endif
 }
 
 // Sum and maximum over the lanes, pairwise.

@@ -76,6 +76,21 @@ describe("refuses what does not fit, naming the operator and the shapes:", () =>
       /self_attention/,
       () => fused.selfAttention(t(1, 1, 3), 1, t(1), null, 0, 1),
     ],
+    [
+      "causalAttention, heads that cannot share",
+      /causal_attention: 3 heads cannot share 2/,
+      () => fused.causalAttention(t(1, 2, 6), t(1, 2, 4), t(1, 2, 4), 3, 2, 2, null, 0, 1),
+    ],
+    [
+      "causalAttention, more queries than keys",
+      /causal_attention.*3 queries on 2 keys/,
+      () => fused.causalAttention(t(1, 3, 4), t(1, 2, 4), t(1, 2, 4), 2, 2, 2, null, 0, 1),
+    ],
+    [
+      "causalAttention, a window of nothing",
+      /causal_attention: window is 0/,
+      () => fused.causalAttention(t(1, 2, 4), t(1, 2, 4), t(1, 2, 4), 2, 2, 0, null, 0, 1),
+    ],
     ["loraLinear, x of another width", /lora_linear/, () => linear(t(2, 5), t(1, 4), t(6, 1))],
     ["loraLinear, A of another width", /lora_linear.*\[1, 5\]/, () => linear(t(2, 4), t(1, 5), t(6, 1))],
     ["loraLinear, A and B of different ranks", /lora_linear/, () => linear(t(2, 4), t(1, 4), t(6, 2))],

@@ -113,6 +113,43 @@ describe("equals its plain formulation:", () => {
     },
   );
 
+  it.each([
+    { queries: 9, keys: 9, heads: 2, keyValueHeads: 2, width: 5, window: null },
+    { queries: 115, keys: 115, heads: 4, keyValueHeads: 2, width: 16, window: null },
+    { queries: 100, keys: 170, heads: 2, keyValueHeads: 1, width: 32, window: 40 },
+    { queries: 1, keys: 67, heads: 6, keyValueHeads: 3, width: 8, window: 11 },
+    { queries: 1, keys: 67, heads: 8, keyValueHeads: 2, width: 64, window: null },
+  ])(
+    "causalAttention, the last $queries of $keys positions, $heads heads on $keyValueHeads, window $window",
+    ({ queries, keys, heads, keyValueHeads, width, window }) => {
+      for (const [p, masked] of [
+        [0, false],
+        [0.1, true],
+      ] as const) {
+        check({
+          inputs: {
+            query: trained(2, queries, heads * width),
+            key: trained(2, keys, keyValueHeads * width),
+            value: trained(2, keys, keyValueHeads * width),
+          },
+          run: ({ query, key, value }) =>
+            kernels.causalAttention({
+              query: query!.mul(0.25),
+              key: key!,
+              value: value!,
+              heads,
+              keyValueHeads,
+              window,
+              mask: masked ? keyMask(2, keys)() : null,
+              p,
+              seed: 25,
+            }),
+          sums: "all",
+        });
+      }
+    },
+  );
+
   it.each([0, 0.1])("selfAttention with p = %s", (p) => {
     for (const [length, heads, width] of [
       [9, 2, 5],

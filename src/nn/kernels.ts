@@ -72,7 +72,12 @@ export function selfAttention(qkv: Tensor, inputs: Omit<AttentionInputs, "query"
 }
 
 /** Attention of a decoder over what it has read so far. */
-export const causalAttention = (inputs: CausalAttentionInputs): Tensor => plain.causalAttention(inputs);
+export function causalAttention(inputs: CausalAttentionInputs): Tensor {
+  if (!enabled) return plain.causalAttention(inputs);
+  const { query, key, value, heads, keyValueHeads, window, mask, p, seed } = inputs;
+  const reach = window ?? Math.max(1, key.dim(1));
+  return fused.causalAttention(query, key, value, heads, keyValueHeads, reach, mask, p, seed);
+}
 
 /** silu(gate) * value */
 export const siluMultiply = (gate: Tensor, value: Tensor): Tensor =>

@@ -90,6 +90,11 @@ export function adamw_(params: readonly Tensor[], grads: readonly Tensor[], expA
   call(operatorId("nlora::adamw_"), handles(params), handles(grads), handles(expAvg), handles(expAvgSq), lr, beta1, beta2, eps, weightDecay, step, gradScale);
 }
 
+/** nlora::causal_attention(Tensor query, Tensor key, Tensor value, int heads, int key_heads, int window, Tensor? mask, float p, int seed) -> Tensor */
+export function causalAttention(query: Tensor, key: Tensor, value: Tensor, heads: number, keyHeads: number, window: number, mask: Tensor | null, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::causal_attention"), query.handle, key.handle, value.handle, heads, keyHeads, window, mask?.handle ?? null, p, seed));
+}
+
 /** nlora::collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> Tensor */
 export function collisionCounts(a: readonly Tensor[], b: readonly Tensor[], thresholds: readonly number[]): Tensor {
   return wrap.one(call(operatorId("nlora::collision_counts"), handles(a), handles(b), thresholds));
