@@ -87,7 +87,8 @@ async function loadTask(source: FileTask, options: FileOptions, notes: string[])
     });
   }
   const read = await reader(shape, template, options);
-  const rawTrain = readAll(records, read, `${name}: train`, options, notes);
+  const leftOut: string[] = [];
+  const rawTrain = readAll(records, read, `${name}: train`, options, leftOut);
   const rawTest =
     source.test === null
       ? []
@@ -96,14 +97,14 @@ async function loadTask(source: FileTask, options: FileOptions, notes: string[])
           read,
           `${name}: test`,
           options,
-          notes,
+          leftOut,
         );
   const set = labelSet([...rawTrain, ...rawTest], {
     given,
     stored: stored(shape.columns.output) ?? null,
     collect: shape.format === "text-label",
   });
-  notes.push(`${name}: ${describeRead(train, shape, set.labels)}`);
+  notes.push(`${name}: ${describeRead(train, shape, set.labels)}`, ...leftOut);
   const row = ({ parts, ...raw }: RawRow): Row => {
     const whole = withInstruction(parts, source.instruction, set.labels);
     return { text: joinPrompt(parts), label: set.wordOf(raw), where: raw.where, parts: whole };

@@ -197,6 +197,44 @@ describe("Parquet", () => {
 });
 
 describe("files", () => {
+  test("any bytes under any name give rows or one line of error that names the file", async () => {
+    const seeds = [
+      '[{"a": "x"},\n{"a": 1}]',
+      '{"a": "x"}\n{"b": null}\n',
+      'a,b\n"x ""y""",2\n',
+      "PAR1",
+      "",
+    ].map((text) => [...Buffer.from(text)]);
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }).map((values) => [...values]),
+      fc
+        .tuple(
+          fc.constantFrom(...seeds),
+          fc.nat(30),
+          fc.array(fc.constantFrom(...Buffer.from('"{}[],\n\r:;\t\\x')), { maxLength: 3 }),
+        )
+        .map(([seed, at, inserted]) => [...seed.slice(0, at), ...inserted, ...seed.slice(at)]),
+    );
+    const extension = fc.constantFrom("json", "jsonl", "csv", "tsv", "parquet", "txt", "csv.gz");
+    await fc.assert(
+      fc.asyncProperty(bytes, extension, async (content, name) => {
+        const path = file(
+          `any.${name}`,
+          name.endsWith("gz") ? gzipSync(Buffer.from(content)) : Buffer.from(content),
+        );
+        try {
+          expect(Array.isArray(await read(path))).toBe(true);
+        } catch (error) {
+          expect(error).toMatchObject({
+            code: "data",
+            message: expect.stringMatching(/^[^\n]*any\.[^\n]*$/),
+          });
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
   test("a name that ends with .gz is unzipped, and damage to it is reported", async () => {
     const zipped = gzipSync('{"a": "x"}\n');
     expect(await fieldsOf(file("a.jsonl.gz", zipped))).toEqual([{ a: "x" }]);
