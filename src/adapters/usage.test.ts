@@ -53,10 +53,11 @@ it("finds the rows and columns that hold a non-zero, and nothing is outside them
     };
     const delta = deltaOf(factors);
     expect(supportOf(delta)).toEqual({ rows: [1, 2], columns: [1, 3] });
-    expect(supportDensity(delta)).toBeCloseTo((2 / 3) * (2 / 4), 12);
+    expect(supportDensity([delta])).toBeCloseTo((2 / 3) * (2 / 4), 12);
     const zero = deltaOf({ a: [[1, 1]], b: [[0], [0]] });
     expect(supportOf(zero)).toEqual({ rows: [], columns: [0, 1] });
-    expect(supportDensity(zero)).toBe(0);
+    expect(supportDensity([zero])).toBe(0);
+    expect(supportDensity([delta, zero])).toBeCloseTo(4 / (12 + 4), 12);
   });
 });
 

@@ -2,7 +2,7 @@
  * Which rows, columns and elements of a layer an update changes, and how much: from the factors, without forming a dW
  * beyond a block of its rows. dW = B A with A [rank, inputs], B [outputs, rank], without the LoRA scale.
  */
-import { zeros } from "../tensor/functions.gen.js";
+import { stack, zeros } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { LowRankDelta } from "./delta.js";
@@ -26,12 +26,14 @@ export function supportOf({ a, b }: LowRankDelta): Support {
   }));
 }
 
-/** Share of the elements of dW that lie in the support: 0 for a zero update, 1 for a dense one. */
-export function supportDensity({ a, b }: LowRankDelta): number {
+/** Share of the elements of some layers that lie in their updates' supports: 0 for zero updates, 1 for dense ones. */
+export function supportDensity(deltas: readonly LowRankDelta[]): number {
   return inference(() => {
-    const rows = b.countNonzero(1).countNonzero().item();
-    const columns = a.countNonzero(0).countNonzero().item();
-    return (rows / b.dim(0)) * (columns / a.dim(1));
+    const sizes = deltas.map(({ a, b }) =>
+      b.countNonzero(1).countNonzero().mul(a.countNonzero(0).countNonzero()),
+    );
+    const used = stack(sizes).sum().item();
+    return used / deltas.reduce((total, { a, b }) => total + b.dim(0) * a.dim(1), 0);
   });
 }
 

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { trainStep } from "../learn/learn.js";
+import { methodSchema } from "../methods/options.js";
 import { createMethod } from "../methods/registry.js";
 import { greedy } from "../models/generate.js";
 import { loadModel } from "../models/registry.js";
@@ -84,6 +85,7 @@ function train(folder: string, tokens: number, checkpointing: boolean): TrainAns
     model,
     tasks: [],
     startFrom: [],
+    reference: null,
     lora: {
       rank: 8,
       alpha: 32,
@@ -92,12 +94,7 @@ function train(folder: string, tokens: number, checkpointing: boolean): TrainAns
       previousAdapters: "stacked",
       seqDelta: "snapshot",
     },
-    options: {
-      name: "n-lora",
-      penalty: { kind: "delta-w", normalise: "rms", includeScaling: false },
-      lambda: 0.1,
-      lambdaUnit: "raw",
-    },
+    options: methodSchema.parse({ name: "n-lora", lambda: 0.1, lambdaUnit: "raw" }),
   });
   const parameters = method.beforeTask({
     name: "bench",

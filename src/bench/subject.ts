@@ -5,6 +5,7 @@ import { padBatch } from "../data/batches.js";
 import type { EncodedExample } from "../data/encode.js";
 import { trainStep } from "../learn/learn.js";
 import type { ActiveMethod } from "../methods/method.js";
+import { methodSchema } from "../methods/options.js";
 import { createMethod } from "../methods/registry.js";
 import { greedy } from "../models/generate.js";
 import { T5 } from "../models/t5.js";
@@ -60,13 +61,14 @@ class Subject {
       model: this.#model,
       tasks: [],
       startFrom: [],
+      reference: null,
       lora: { rank, alpha, dropout, targetModules: null, previousAdapters: "stacked", seqDelta: "snapshot" },
-      options: {
+      options: methodSchema.parse({
         name: "n-lora",
-        penalty: { kind: setup.penalty ? "delta-w" : "none", normalise: "rms", includeScaling: false },
+        penalty: { kind: setup.penalty ? "delta-w" : "none" },
         lambda: 0.1,
         lambdaUnit: "raw",
-      },
+      }),
     });
     const parameters = this.#method.beforeTask({
       name: "bench",

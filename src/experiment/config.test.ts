@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError, UsageError } from "../errors.js";
-import { METHOD_NAMES } from "../methods/options.js";
+import { METHOD_NAMES, methodOptions } from "../methods/options.js";
 import {
   type ConfigOverrides,
   firstDifference,
@@ -40,9 +40,10 @@ describe("defaults", () => {
     });
     expect(config.method).toEqual({
       name: "n-lora",
-      penalty: { kind: "delta-w", normalise: "rms", includeScaling: false },
+      penalty: { kind: "delta-w", normalise: "rms", includeScaling: false, gamma: 0 },
       lambda: 0.4,
       lambdaUnit: "published",
+      target: null,
     });
     expect(config.training).toMatchObject({
       epochs: 10,
@@ -119,7 +120,7 @@ describe("errors", () => {
 
   it("suggest the method and the dataset that were probably meant", () => {
     expect(errorLines("method:\n  name: nlora\n")).toEqual([
-      'run.yaml:2:3: method.name: expected one of seq-lora, inc-lora, o-lora, n-lora, o-lora-n-lora, found "nlora"; did you mean n-lora?',
+      `run.yaml:2:3: method.name: expected one of ${METHOD_NAMES.join(", ")}, found "nlora"; did you mean n-lora?`,
     ]);
     const [line] = errorLines("data:\n  kind: benchmark\n  root: x\n  tasks:\n    - yelp\n    - agnew\n");
     expect(line).toMatch(
@@ -279,7 +280,11 @@ describe("writing", () => {
         name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,12}$/),
         seed: fc.nat(),
         model: fc.stringMatching(/^[^\0]{1,20}$/),
-        method: fc.constantFrom(...METHOD_NAMES),
+        method: fc
+          .constantFrom(...METHOD_NAMES)
+          .map((name) =>
+            "reference" in methodOptions[name].shape ? { name, reference: "runs/reference" } : name,
+          ),
         training: fc.record({
           learningRate: perTask,
           weightDecay: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),

@@ -110,6 +110,7 @@ function complete(config: Config): Config {
   }
   if (config.model !== "builtin") config.model = absolute(config.model);
   config.startFrom = config.startFrom.map(absolute);
+  if ("reference" in config.method) config.method.reference = absolute(config.method.reference);
   return config;
 }
 

@@ -23,6 +23,7 @@ import { guarded } from "../tensor/native.js";
 import type { Config } from "./config.js";
 import { checkVocabulary, encodeOptions, encodeTask } from "./encoding.js";
 import { prepare } from "./prepare.js";
+import { openReference } from "./reference.js";
 import { baseOf, finishedTask, forgetTask, type Saving, saveTask } from "./saved-task.js";
 import { openStart, type Start } from "./start-from.js";
 
@@ -82,6 +83,7 @@ export async function* runExperiment(
       options: config.method,
       tasks: stream.tasks,
       startFrom: start.deltas,
+      reference: openReference(config, names),
     });
     const places = names.map((name, index) => ({ name, index }));
     const first = resume ? folder.nextTask(places, method.saves) : 0;
@@ -134,6 +136,7 @@ export async function* runExperiment(
       const started = performance.now();
       const own = rng.fork(`task ${index + 1}`);
       for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
+      const measures = method.measures();
       const delta = method.afterTask(taskContext(task, index, own));
       const seconds = (performance.now() - started) / 1000;
       saveTask(saving, places[index]!, method, delta);
@@ -145,6 +148,7 @@ export async function* runExperiment(
         index,
         seconds,
         deltaNorm: method.deltas && frobeniusNorms(method.deltas.slice(-1))[0]!,
+        ...(Object.keys(measures).length > 0 && { measures }),
       });
       if (index > 0) forgetTask(saving, places[index - 1]!, method);
       folder.writeRecord(foldRecord(said, details)!);

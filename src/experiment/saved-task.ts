@@ -34,7 +34,7 @@ export interface Saving {
 }
 
 /** What a run is called where its folder's place must not matter: its name, method and seed. */
-const runName = ({ name, method, seed }: Config): string => `${name}-${method.name}-s${seed}`;
+export const runName = ({ name, method, seed }: Config): string => `${name}-${method.name}-s${seed}`;
 
 /** The base model as adapters of the run name it; `folder` is where it was found. */
 export const baseOf = ({ model }: Pick<Config, "model">, folder: string): BaseModel =>

@@ -54,6 +54,8 @@ export type RunEvent =
       readonly lr: number;
       /** Global gradient norm before clipping. */
       readonly gradNorm: number;
+      /** What the method measures of the adapter after the step; absent where it measures nothing. */
+      readonly measures?: Readonly<Record<string, number>>;
       /** Non-padding source and target tokens of this step per second of this step. */
       readonly tokensPerSecond: number;
     }
@@ -83,6 +85,8 @@ export type RunEvent =
       readonly seconds: number;
       /** Frobenius norm of the task's dW over all modules; null where the method has no adapters. */
       readonly deltaNorm: number | null;
+      /** What the method measured after the last step; absent where it measures nothing. */
+      readonly measures?: Readonly<Record<string, number>>;
     }
   | { readonly type: "run-end"; readonly time: string; readonly status: "done" | "interrupted" }
   | { readonly type: "run-failed"; readonly time: string; readonly message: string; readonly hint?: string };

@@ -221,6 +221,7 @@ export function* trainTask(
     const report = trainStep(model, method, optimizer, shares, settings, { step, learningRate }, forward);
     checkStep(report, parameters, task.name, step);
     if (step % settings.logEvery !== 0 && step !== steps && step !== 1) continue;
+    const measures = method.measures();
     yield {
       type: "step",
       task: task.name,
@@ -231,6 +232,7 @@ export function* trainTask(
       penalties: report.penalties,
       lr: learningRate,
       gradNorm: report.gradNorm,
+      ...(Object.keys(measures).length > 0 && { measures }),
       tokensPerSecond: report.tokens / ((performance.now() - started) / 1000),
     };
   }

@@ -21,5 +21,9 @@ export const METHOD_FACTS: Readonly<Record<MethodName, MethodFacts>> = {
   "inc-lora": { title: "IncLoRA", keeps: "all adapters", ...adapterPerTask },
   "o-lora": { title: "O-LoRA", keeps: "all adapters", ...adapterPerTask },
   "n-lora": { title: "N-LoRA", keeps: "all adapters", ...adapterPerTask },
+  "prox-lora": { title: "Prox-LoRA", keeps: "all adapters", ...adapterPerTask },
+  "mask-lora": { title: "Mask-LoRA", keeps: "all adapters", ...adapterPerTask },
+  "norm-matched-lora": { title: "IncLoRA, norms matched", keeps: "all adapters", ...adapterPerTask },
+  "random-support-lora": { title: "IncLoRA, random support", keeps: "all adapters", ...adapterPerTask },
   "o-lora-n-lora": { title: "O-LoRA + N-LoRA", keeps: "all adapters", ...adapterPerTask },
 };

@@ -4,5 +4,5 @@ import { defineMethod } from "./method.js";
 
 export const incLora = defineMethod({
   name: "inc-lora",
-  create: (setup) => incrementalMethod(setup, { penalties: () => ({}), penaltyRecord: { kind: "none" } }),
+  create: (setup) => incrementalMethod(setup, { penaltyRecord: { kind: "none" } }),
 });

@@ -1,10 +1,11 @@
-/** A new adapter per task, the earlier ones frozen: the frame that IncLoRA, O-LoRA and N-LoRA share. */
-import type { AdapterDelta } from "../adapters/delta.js";
+/** A new adapter per task, the earlier ones frozen: the frame that IncLoRA and everything built on it share. */
+import { withScale } from "../adapters/combine.js";
+import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
 import { disposeDelta, keepDelta, Lora } from "../adapters/lora.js";
-import { cat } from "../tensor/functions.gen.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { MethodParts, MethodSetup, TaskContext } from "./method.js";
+import { Memory, type MemoryUse } from "./memory.js";
+import type { MethodParts, MethodSetup, TaskContext, Update } from "./method.js";
 import type { MethodName } from "./options.js";
 import type { PenalisedModule } from "./penalties.js";
 
@@ -16,56 +17,101 @@ export interface PenaltyContext {
   readonly scale: number;
 }
 
-export interface IncrementalOptions {
-  penalties(context: PenaltyContext): Readonly<Record<string, Tensor>>;
-  readonly penaltyRecord: Readonly<Record<string, unknown>>;
-  /** Whether a penalty reads the A of earlier tasks. */
-  readonly usesPreviousA?: boolean;
-  /** Refuses modules that the penalty cannot be computed on. */
-  check?(
-    modules: readonly { readonly name: string; readonly inputs: number; readonly outputs: number }[],
-  ): void;
+/** A module's shape, before anything is open. */
+export interface ModuleShape {
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
 }
 
-/** IncLoRA with penalties on the adapter that is being trained. */
+/** The trainable pair of a module, and the updates of earlier tasks to the same layer. */
+export interface OpenModule extends ModuleShape, LowRankDelta {
+  /** The frozen weight of the layer, [outputs, inputs]. */
+  readonly weight: Tensor;
+  readonly earlier: readonly LowRankDelta[];
+}
+
+/** What acts on the open adapter beside the loss: steps and projections of its factors. One object for a whole stream. */
+export interface Shaping {
+  /** The adapter is open and fresh. */
+  open?(modules: readonly OpenModule[], task: TaskContext): void;
+  beforeUpdate?(update: Update): void;
+  afterUpdate?(update: Update): void;
+  /** The task is learned; the adapter is still open. */
+  close?(): void;
+  /** What is logged with a step and recorded for the task. */
+  measures?(): Readonly<Record<string, number>>;
+  dispose?(): void;
+}
+
+export interface IncrementalOptions {
+  penalties?(context: PenaltyContext): Readonly<Record<string, Tensor>>;
+  readonly penaltyRecord: Readonly<Record<string, unknown>>;
+  /** What a penalty reads of earlier tasks. */
+  readonly remembers?: MemoryUse;
+  readonly shaping?: Shaping;
+  /** Refuses modules that the method cannot work on. `earlier`: the adapters that the stream starts from. */
+  check?(modules: readonly (ModuleShape & { readonly earlier: readonly LowRankDelta[] })[]): void;
+}
+
+/** IncLoRA with penalties on the adapter that is being trained, and what shapes it otherwise. */
 export function incrementalMethod(
   { model, lora: options, startFrom }: MethodSetup<MethodName>,
-  { penalties, penaltyRecord, usesPreviousA, check }: IncrementalOptions,
+  { penalties, penaltyRecord, remembers, shaping = {}, check }: IncrementalOptions,
 ): MethodParts {
   const lora = new Lora(model, options);
-  check?.(lora.modules.map(({ name, linear }) => ({ name, inputs: linear.inputs, outputs: linear.outputs })));
-  for (const delta of startFrom) lora.addFrozen(delta);
   const deltas: AdapterDelta[] = [];
+  const memory = new Memory(remembers ?? {});
   let index = 0;
-  let previousA: (Tensor | null)[] = lora.modules.map(() => null);
 
-  const stackPrevious = (): void => {
-    if (!usesPreviousA) return;
-    for (const stacked of previousA) stacked?.dispose();
-    previousA = lora.modules.map(({ name }) => {
-      const earlier = [...startFrom, ...deltas].flatMap((delta) => delta.modules.get(name)?.a ?? []);
-      return earlier.length === 0 ? null : cat(earlier).keep();
-    });
+  const shapeOf = ({ name, linear }: (typeof lora.modules)[number]): ModuleShape => {
+    const { inputs, outputs } = linear;
+    return { name, inputs, outputs };
   };
+  /** Of one layer, all under the stream's scale; what is made for it belongs to the open scope. */
+  const earlierOf = (name: string): LowRankDelta[] =>
+    [...startFrom, ...deltas].flatMap((delta) => {
+      const pair = delta.modules.get(name);
+      return pair
+        ? [withScale({ ...delta, modules: new Map([[name, pair]]) }, lora.scale).modules.get(name)!]
+        : [];
+    });
+
+  tidy(() =>
+    check?.(lora.modules.map((module) => ({ ...shapeOf(module), earlier: earlierOf(module.name) }))),
+  );
+  for (const delta of startFrom) lora.addFrozen(delta);
 
   return {
     beforeTask(task: TaskContext) {
       index = task.index;
-      stackPrevious();
-      return lora.open(task.rng);
+      const parameters = lora.open(task.rng);
+      tidy(() => {
+        const modules = lora.modules.map((module) => ({
+          ...shapeOf(module),
+          ...module.current!,
+          weight: module.linear.weight,
+          earlier: earlierOf(module.name),
+        }));
+        memory.refresh(modules);
+        shaping.open?.(modules, task);
+      });
+      return parameters;
     },
     penalties() {
-      const modules = lora.modules.map(({ name, linear, current }, m) => ({
-        name,
-        inputs: linear.inputs,
-        outputs: linear.outputs,
-        a: current!.a,
-        b: current!.b,
-        previousA: previousA[m]!,
+      if (!penalties) return {};
+      const modules = lora.modules.map((module, m) => ({
+        ...shapeOf(module),
+        ...module.current!,
+        ...memory.of(m),
       }));
       return penalties({ modules, index, scale: lora.scale });
     },
+    beforeUpdate: (update) => shaping.beforeUpdate?.(update),
+    afterUpdate: (update) => shaping.afterUpdate?.(update),
+    measures: () => shaping.measures?.() ?? {},
     afterTask(task: TaskContext) {
+      shaping.close?.();
       const delta = lora.snapshot(task.name);
       lora.close();
       deltas.push(delta);
@@ -85,7 +131,8 @@ export function incrementalMethod(
     deltas,
     penaltyRecord,
     dispose() {
-      for (const stacked of previousA) stacked?.dispose();
+      shaping.dispose?.();
+      memory.dispose();
       for (const delta of deltas) disposeDelta(delta);
       lora.dispose();
     },

@@ -9,6 +9,7 @@ import type { Parameter } from "../nn/optim.js";
 import type { Rng } from "../random.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { MethodName, MethodOptions } from "./options.js";
+import type { ReferenceRun } from "./reference.js";
 
 /** The training rows of one task. No method sees a test row. */
 export interface TaskRows {
@@ -100,6 +101,8 @@ export interface Hooks {
   beforeUpdate(update: Update): void;
   /** After the parameters have moved. */
   afterUpdate(update: Update): void;
+  /** Numbers about what is trained, by name: logged with a step, and recorded as they stand at the end of the task. */
+  measures(): Readonly<Record<string, number>>;
   /** What of the method's memory is written after the task; the tensors are borrowed. */
   state(): TaskState;
   /** The task's files are written, and can be read from now on. */
@@ -133,6 +136,8 @@ export interface MethodSetup<Name extends MethodName> {
   readonly options: MethodOptions<Name>;
   /** Finished adapters beneath the stream: frozen, not trained. They live at least as long as the method. */
   readonly startFrom: readonly AdapterDelta[];
+  /** The run that a control is compared with; null for other methods. */
+  readonly reference: ReferenceRun | null;
   /** The stream, without its test rows. */
   readonly tasks: readonly Pick<Task, "name" | "labels" | "train">[];
 }
@@ -164,6 +169,7 @@ const DEFAULTS: Hooks = {
   penalties: () => ({}),
   beforeUpdate() {},
   afterUpdate() {},
+  measures: () => ({}),
   state: () => ({ tensors: {}, rows: {} }),
   saved() {},
   activate() {},

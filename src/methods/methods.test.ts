@@ -183,6 +183,8 @@ describe("penalties", () => {
       inputs: a[0]!.length,
       outputs: b.length,
       previousA: previousA && make(previousA),
+      uses: null,
+      updates: null,
     };
   };
   const value = (module: PenalisedModule, options: SparsityOptions): number =>

@@ -4,14 +4,14 @@
  */
 import { incrementalMethod } from "./incremental.js";
 import { defineMethod } from "./method.js";
-import { orthogonalityPenalties } from "./penalties.js";
+import { orthogonalityMemory, orthogonalityPenalties } from "./penalties.js";
 
 export const oLora = defineMethod({
   name: "o-lora",
   create(setup) {
     const { lambda1, lambda2, orth } = setup.options;
     return incrementalMethod(setup, {
-      usesPreviousA: true,
+      remembers: orthogonalityMemory(setup.options),
       penalties: ({ modules, index }) => orthogonalityPenalties(modules, setup.options, index),
       penaltyRecord: { kind: "orthogonality", lambda1, lambda2, orth },
     });

@@ -3,7 +3,7 @@
  * from here. Defaults and meanings: N-LoRA (arXiv 2410.10179) and its released code; O-LoRA's released code.
  */
 import { z } from "zod";
-import { choice, flag, group, perTask } from "../settings.js";
+import { choice, flag, group, number, perTask, text, whole } from "../settings.js";
 
 export const PENALTY_KINDS = [
   "delta-w",
@@ -16,6 +16,14 @@ export const PENALTY_KINDS = [
 ] as const;
 export type PenaltyKind = (typeof PENALTY_KINDS)[number];
 
+/** How a strength is steered towards a target. */
+const steering = {
+  every: whole({ min: 1 }).default(5).describe("steps between corrections of the strength"),
+  kappa: number({ above: 0 })
+    .default(0.1)
+    .describe("largest change of the strength's logarithm in one correction"),
+};
+
 const sparsity = {
   penalty: group({
     kind: choice(PENALTY_KINDS)
@@ -27,6 +35,9 @@ const sparsity = {
         "delta-w and factor-bound: the sum is divided by sqrt(d_out d_in), by nothing, or by d_out d_in",
       ),
     includeScaling: flag().default(false).describe("penalise s B A instead of B A"),
+    gamma: number({ min: 0 })
+      .default(0)
+      .describe("delta-w: an element that n earlier tasks use counts 1 + gamma n times"),
   }).prefault({}),
   lambda: perTask("number", { min: 0 })
     .default(0.4)
@@ -34,6 +45,15 @@ const sparsity = {
   lambdaUnit: choice(["published", "raw"])
     .default("published")
     .describe("published: lambda as in the paper, converted for the kind; raw: used as it stands"),
+  target: group({
+    gsr: number({ above: 0, below: 1 }).describe(
+      "generalised sparsity rate of the open adapter; small is sparse",
+    ),
+    ...steering,
+  })
+    .nullable()
+    .default(null)
+    .describe("steer lambda towards a sparsity, starting at the lambda given; null: it stays as given"),
 };
 
 const orthogonality = {
@@ -43,9 +63,57 @@ const orthogonality = {
   lambda2: perTask("number", { min: 0 })
     .default(0)
     .describe("weight of the norms of the new A and B; one number or one per task"),
-  orth: choice(["abs", "squared"])
+  orth: choice(["abs", "squared", "updates"])
     .default("abs")
-    .describe("sum of |A_i A_t^T| (released code) or its squared Frobenius norm (paper)"),
+    .describe(
+      "sum of |A_i A_t^T| (released code), its squared Frobenius norm (paper), or ||dW_i^T dW_t||_F^2 of whole updates",
+    ),
+};
+
+const places = () =>
+  z.union([whole({ min: 1 }), choice(["share", "all"])], {
+    error: 'a whole number >= 1, "share" (an equal part for every task) or "all"',
+  });
+
+const reference = text("the folder of a finished run").describe(
+  "run folder whose updates this one is matched to, task by task and layer by layer",
+);
+
+const proximal = {
+  mu: perTask("number", { min: 0 })
+    .default(1)
+    .describe("strength on the rows of B; a row whose gradient is steady stays while mu < sqrt(rank)"),
+  nu: perTask("number", { min: 0 }).default(1).describe("strength on the columns of A"),
+  warmup: whole({ min: 0 }).default(50).describe("steps of a task before the first shrinking"),
+  gamma: number({ min: 0 })
+    .default(0)
+    .describe(
+      "the row and column that earlier tasks use most are shrunk 1 + gamma times as hard, others in proportion",
+    ),
+  target: group({
+    density: number({ above: 0, below: 1 }).describe(
+      "share of the elements of dW in rows and columns that are left",
+    ),
+    ...steering,
+  })
+    .nullable()
+    .default(null)
+    .describe("steer mu and nu together towards a density; null: they stay as given"),
+};
+
+const masks = {
+  rows: places().default("share").describe("rows of every layer that a task may change"),
+  columns: places().default("all").describe("columns of every layer that a task may change"),
+  choice: choice(["gradient", "random"])
+    .default("gradient")
+    .describe("which free ones a task gets: those with the largest gradient of the frozen weights, or any"),
+  probeRows: whole({ min: 1 }).default(256).describe("training rows that the gradient is taken of"),
+  block: whole({ min: 1 })
+    .default(1)
+    .describe("rows and columns are given out in blocks of this many, as the size of an attention head"),
+  whenFull: choice(["error", "share-least-used"])
+    .default("error")
+    .describe("a stream that needs more than there are is refused, or later tasks share those used least"),
 };
 
 /** One line per method. The keys are the methods' names. */
@@ -54,6 +122,16 @@ export const methodOptions = {
   "inc-lora": group({ name: z.literal("inc-lora") }),
   "o-lora": group({ name: z.literal("o-lora"), ...orthogonality }),
   "n-lora": group({ name: z.literal("n-lora"), ...sparsity }),
+  "prox-lora": group({ name: z.literal("prox-lora"), ...proximal }),
+  "mask-lora": group({ name: z.literal("mask-lora"), ...masks }),
+  "norm-matched-lora": group({
+    name: z.literal("norm-matched-lora"),
+    reference,
+    when: choice(["step", "task-end"])
+      .default("step")
+      .describe("updates are cut to the reference's size after every step, or once when the task is learned"),
+  }),
+  "random-support-lora": group({ name: z.literal("random-support-lora"), reference }),
   "o-lora-n-lora": group({ name: z.literal("o-lora-n-lora"), ...orthogonality, ...sparsity }),
 } as const satisfies Record<string, z.ZodObject>;
 
@@ -64,6 +142,8 @@ export type SparsityOptions = Omit<MethodOptions<"n-lora">, "name">;
 export type OrthogonalityOptions = Omit<MethodOptions<"o-lora">, "name">;
 
 export const METHOD_NAMES = Object.keys(methodOptions) as MethodName[];
+/** Methods that need nothing but a stream; the others are controls, matched to a finished run of it. */
+export const STANDALONE_NAMES = METHOD_NAMES.filter((name) => !("reference" in methodOptions[name].shape));
 
 type Schema = (typeof methodOptions)[MethodName];
 

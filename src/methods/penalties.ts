@@ -7,15 +7,15 @@ import { ConfigError } from "../errors.js";
 import { deltaL1 } from "../nn/kernels.js";
 import { at } from "../settings.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { updateOverlap, weightedDeltaL1 } from "./collision-penalties.js";
+import type { MemoryUse, ModuleMemory } from "./memory.js";
 import type { OrthogonalityOptions, SparsityOptions } from "./options.js";
 
-/** A trainable pair with the shape of its layer and the frozen A of earlier tasks. */
-export interface PenalisedModule extends LowRankDelta {
+/** A trainable pair with the shape of its layer and what is remembered of earlier tasks. */
+export interface PenalisedModule extends LowRankDelta, ModuleMemory {
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
-  /** A of all earlier adapters stacked by rows, [sum of their ranks, inputs], or null where there are none. */
-  readonly previousA: Tensor | null;
 }
 
 function sumOf(terms: readonly Tensor[]): Tensor {
@@ -73,24 +73,42 @@ export function checkSparsity(
   sparsityCoefficient(options, 0, { rank: 1, inputs: 1, outputs: 1 }, "a");
 }
 
-/** N-LoRA's penalty (eqs. 3 and 4) in the form the options name, for the task at `index`; a scalar, or null for none. */
+/** What `sparsityPenalty` reads of earlier tasks. */
+export const sparsityMemory = ({ penalty }: Pick<SparsityOptions, "penalty">): MemoryUse => ({
+  uses: penalty.kind === "delta-w" && penalty.gamma > 0,
+});
+
+/**
+ * N-LoRA's penalty (eqs. 3 and 4) in the form the options name, for the task at `index`, lambda multiplied by `factor`; a
+ * scalar, or null for none.
+ */
 export function sparsityPenalty(
   modules: readonly PenalisedModule[],
   options: SparsityOptions,
   index: number,
   scale: number,
+  factor = 1,
 ): Tensor | null {
   const { kind, includeScaling } = options.penalty;
-  const lambda = at(options.lambda, index) * (includeScaling ? scale : 1);
+  const lambda = at(options.lambda, index) * factor * (includeScaling ? scale : 1);
   if (kind === "none" || lambda === 0) return null;
   const coefficient = (module: PenalisedModule, factor: "a" | "b" | null = null): number =>
     sparsityCoefficient(options, lambda, { ...module, rank: module.a.dim(0) }, factor);
   if (kind === "delta-w") {
-    return deltaL1(
-      modules.map((module) => module.a),
-      modules.map((module) => module.b),
-      modules.map((module) => coefficient(module)),
+    const isWeighted = ({ uses }: PenalisedModule): boolean => uses !== null;
+    const plain = modules.filter((module) => !isWeighted(module));
+    const weighted = modules
+      .filter(isWeighted)
+      .map((module) =>
+        weightedDeltaL1(module.a, module.b, module.uses!, options.penalty.gamma).mul(coefficient(module)),
+      );
+    if (plain.length === 0) return sumOf(weighted);
+    const sum = deltaL1(
+      plain.map((module) => module.a),
+      plain.map((module) => module.b),
+      plain.map((module) => coefficient(module)),
     );
+    return sumOf([sum, ...weighted]);
   }
   return sumOf(
     modules.flatMap((module) => factorTerms(module, kind, (factor) => coefficient(module, factor))),
@@ -126,10 +144,15 @@ function factorTerms(
   }
 }
 
+/** What the terms of `orthogonalityPenalties` read of earlier tasks. */
+export const orthogonalityMemory = ({ orth }: Pick<OrthogonalityOptions, "orth">): MemoryUse =>
+  orth === "updates" ? { updates: true } : { previousA: true };
+
 /**
  * O-LoRA's terms (Wang et al. 2023) for the task at `index`: lambda_1 * sum over modules and earlier tasks of
- * phi(A_i A_t^T), phi = sum of absolute values (released code) or squared Frobenius norm (paper), and
- * lambda_2 * (||A_t||_F + ||B_t||_F). Nothing where no module has earlier adapters, as on the first task.
+ * phi(A_i A_t^T), phi = sum of absolute values (released code) or squared Frobenius norm (paper), or in its place
+ * ||dW_i^T dW_t||_F^2 of the whole updates (`updates`); and lambda_2 * (||A_t||_F + ||B_t||_F). Nothing where no module
+ * has earlier adapters, as on the first task.
  */
 export function orthogonalityPenalties(
   modules: readonly PenalisedModule[],
@@ -137,12 +160,13 @@ export function orthogonalityPenalties(
   index: number,
 ): Record<string, Tensor> {
   const terms: Record<string, Tensor> = {};
-  const follows = modules.filter(({ previousA }) => previousA !== null);
+  const follows = modules.filter(({ previousA, updates }) => previousA !== null || updates !== null);
   if (follows.length === 0) return terms;
   const lambda1 = at(options.lambda1, index);
   const lambda2 = at(options.lambda2, index);
   if (lambda1 > 0) {
-    const overlaps = follows.map(({ a, previousA }) => {
+    const overlaps = follows.map(({ a, b, previousA, updates }) => {
+      if (options.orth === "updates") return updateOverlap(a, b, updates!);
       const overlap = previousA!.matmul(a.t());
       return options.orth === "abs" ? overlap.abs().sum() : overlap.square().sum();
     });

@@ -1,10 +1,14 @@
 /** One line per method; the names and options are those of options.ts. */
 import { incLora } from "./inc-lora.js";
+import { maskLora } from "./mask-lora.js";
 import { type ActiveMethod, type Method, type MethodSetup, withDefaults } from "./method.js";
 import { nLora } from "./n-lora.js";
+import { normMatchedLora } from "./norm-matched-lora.js";
 import { oLora } from "./o-lora.js";
 import { oLoraNLora } from "./o-lora-n-lora.js";
 import type { MethodName } from "./options.js";
+import { proxLora } from "./prox-lora.js";
+import { randomSupportLora } from "./random-support-lora.js";
 import { seqLora } from "./seq-lora.js";
 
 export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
@@ -13,6 +17,10 @@ export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
   "o-lora": oLora,
   "n-lora": nLora,
   "o-lora-n-lora": oLoraNLora,
+  "prox-lora": proxLora,
+  "mask-lora": maskLora,
+  "norm-matched-lora": normMatchedLora,
+  "random-support-lora": randomSupportLora,
 };
 
 /** Starts the method that the options name. */

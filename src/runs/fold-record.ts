@@ -63,6 +63,9 @@ export function foldRecord(events: readonly RunEvent[], details: RecordDetails =
     backwardTransfer: backwardTransfer(matrix),
     ownTaskAccuracy: ownTaskAccuracy(matrix),
     deltaNorms: tasks.map((_, index) => ends.get(index)?.deltaNorm ?? null),
+    ...([...ends.values()].some(({ measures }) => measures) && {
+      measures: tasks.map((_, index) => ends.get(index)?.measures ?? null),
+    }),
     outOfLabelRate,
     ...(details.geometry ?? UNMEASURED),
     penalty: details.penalty ?? {},

@@ -44,6 +44,8 @@ export interface RunRecord extends GeometrySummary {
   readonly ownTaskAccuracy: number | null;
   /** Frobenius norm of each task's dW over all modules, without the LoRA scale. */
   readonly deltaNorms: readonly (number | null)[];
+  /** What the method measured of each task's adapter at its end; absent where no method does. */
+  readonly measures?: readonly (Readonly<Record<string, number>> | null)[];
   /** Same layout as `accuracy`: share of predictions outside the task's label set, in [0, 1]. */
   readonly outOfLabelRate: readonly (readonly (number | null)[])[];
   /** What was penalised: kind, normalisation, coefficients and their unit, as used per task. */

@@ -1,6 +1,6 @@
 /** The paper's experiments as lists of runs: methods x orders x seeds, each run a preset with a few settings changed. */
 import { type PresetScale, type PresetValues, type Protocol, preset } from "../experiment/presets.js";
-import { METHOD_NAMES, type MethodName } from "../methods/options.js";
+import { METHOD_NAMES, type MethodName, STANDALONE_NAMES } from "../methods/options.js";
 
 /** A row of a study's table: a method, or a variant of one. */
 export interface StudyRow {
@@ -86,7 +86,7 @@ export const STUDIES: readonly Study[] = [
   {
     name: "table-1",
     title: "Average accuracy of every method (Table 1), equal protocol",
-    rows: asRows([...METHOD_NAMES]),
+    rows: asRows(STANDALONE_NAMES),
     orders: [...SHORT, ...LONG],
     seeds: SEEDS.slice(0, 3),
   },

@@ -1,11 +1,18 @@
 /** A tiny model and made-up rows for tests of the loop and the methods. */
 import type { AdapterDelta } from "../../src/adapters/delta.js";
+import { targetLinears } from "../../src/adapters/lora.js";
 import type { EncodedExample } from "../../src/data/encode.js";
 import type { RunEvent } from "../../src/learn/events.js";
 import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
 import { taskContext, trainTask } from "../../src/learn/learn.js";
 import type { ActiveMethod, FinishedTask } from "../../src/methods/method.js";
-import { type MethodName, type MethodOptions, methodSchema } from "../../src/methods/options.js";
+import {
+  methodOptions as METHOD_SHAPES,
+  type MethodName,
+  type MethodOptions,
+  methodSchema,
+} from "../../src/methods/options.js";
+import type { ReferenceRun } from "../../src/methods/reference.js";
 import { createMethod } from "../../src/methods/registry.js";
 import type { LanguageModel } from "../../src/models/language-model.js";
 import { loadModel } from "../../src/models/registry.js";
@@ -61,9 +68,30 @@ export function tinyMethod(
   lora: Partial<typeof tinyLora> = {},
   startFrom: readonly AdapterDelta[] = [],
 ): ActiveMethod {
-  const options = methodOptions(values);
-  return createMethod({ model, lora: { ...tinyLora, ...lora }, options, tasks: [], startFrom });
+  const { name } = values as { readonly name: MethodName };
+  const isControl = "reference" in METHOD_SHAPES[name].shape;
+  const options = methodOptions(isControl ? { reference: "elsewhere", ...values } : values);
+  const settings = { ...tinyLora, ...lora };
+  return createMethod({
+    model,
+    lora: settings,
+    options,
+    tasks: ["alpha", "beta", "gamma"].map((task) => ({ name: task, labels: null, train: [] })),
+    startFrom,
+    reference: isControl ? tinyReference(model, settings.targetModules) : null,
+  });
 }
+
+/** Three tasks whose updates have norm 0.05, on 5 rows and 7 columns of every layer. */
+export const tinyReference = (
+  model: LanguageModel,
+  targets: readonly string[] | null = null,
+): ReferenceRun => {
+  const sizes = targetLinears(model, targets).map(({ name, outputs, inputs }) => {
+    return [name, { norm: 0.05, rows: 5, columns: 7, outputs, inputs }] as const;
+  });
+  return { name: "reference", tasks: [new Map(sizes), new Map(sizes), new Map(sizes)] };
+};
 
 const copyOf = (tensor: Tensor) => {
   const { shape, dtype, device } = tensor;
