@@ -1,10 +1,13 @@
 /** The public API. */
+export { attachAdapters } from "./adapters/attach.js";
+export { stackAdapters } from "./adapters/combine.js";
 export type { AdapterDelta, LowRankDelta } from "./adapters/delta.js";
 export { Lora, type LoraOptions } from "./adapters/lora.js";
 export * from "./errors.js";
 export { type Config, loadConfig, parseConfig, resolveConfig, writeConfig } from "./experiment/config.js";
 export { builtinModel, loadStream } from "./experiment/prepare.js";
 export { runExperiment } from "./experiment/run.js";
+export { type ExportOptions, type ExportReport, exporting, findBase } from "./export/export.js";
 export { Checkpoint } from "./io/checkpoint.js";
 export { readPeft, writePeft } from "./io/peft.js";
 export { SafetensorsFile, writeSafetensors } from "./io/safetensors.js";

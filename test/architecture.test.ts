@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["study"],
   ["inference"],
   ["serve"],
+  ["export"],
   ["cli", "bench"],
   ["index.ts"],
 ];

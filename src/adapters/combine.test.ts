@@ -80,9 +80,5 @@ it("says what an adapter gained since an earlier state of itself", () => {
     const gained = increment(after!, before!);
     const expected = update(after!, "q")!.sub(update(before!, "q")!);
     expect(update(gained, "q")!.sub(expected).abs().maxAll().item()).toBeLessThan(1e-5);
-    for (const { a, b } of gained.modules.values()) {
-      a.dispose();
-      b.dispose();
-    }
   });
 });

@@ -61,8 +61,8 @@ export function withSameModules(deltas: readonly AdapterDelta[]): AdapterDelta[]
 }
 
 /**
- * What an adapter gained since an earlier state of itself: dW_i - dW_{i-1} = [B_i, -B_{i-1}] [A_i; A_{i-1}], copied and
- * owned by the caller.
+ * What an adapter gained since an earlier state of itself: dW_i - dW_{i-1} = [B_i, -B_{i-1}] [A_i; A_{i-1}], as copies
+ * that belong to the open scope.
  */
 export function increment(after: AdapterDelta, before: AdapterDelta | undefined): AdapterDelta {
   const modules = new Map<string, LowRankDelta>();
@@ -71,8 +71,6 @@ export function increment(after: AdapterDelta, before: AdapterDelta | undefined)
     const pair = tidy(() =>
       old ? { a: cat([a, old.a]), b: cat([b, old.b.neg()], 1) } : { a: a.clone(), b: b.clone() },
     );
-    pair.a.keep();
-    pair.b.keep();
     modules.set(name, pair);
   }
   return { ...after, modules };

@@ -16,6 +16,8 @@ Examples:
   nlora train --resume runs/20260131-174502-run-n-lora-s42
   nlora data preview run.yaml                   what the model will see of the data
   nlora inspect runs/*/adapters/1-dbpedia runs/*/adapters/2-amazon
+  nlora export runs/20260131-174502-run-n-lora-s42 --format peft --out adapter
+  nlora merge builtin runs/*/adapters/1-dbpedia --out merged
   nlora doctor                                  what the engine was built with
 
 nlora train --help lists every setting of a config.
@@ -132,6 +134,34 @@ function program(finish: (code: ExitCode) => void): Command {
       finish(await (await import("./commands/inspect.js")).inspect(folders, options)),
     );
 
+  const exported = root
+    .command("export")
+    .description(
+      "write a run's state, or adapter folders added up, for PEFT, vLLM, llama.cpp or transformers",
+    )
+    .argument("<run|adapter...>", "one run folder, or PEFT adapter folders")
+    .requiredOption(
+      "--format <format>",
+      "peft: one adapter folder; gguf-lora: a file for llama.cpp; hf: merged model",
+    )
+    .requiredOption("--out <dir>", "folder to write, which must not be there yet")
+    .option("--task <k|name>", "state after this task of the run (default: the last one finished)")
+    .option("--delta", "the task's own update alone, instead of everything up to it")
+    .option("--base <model>", "base model: a folder, or builtin (default: the run's); peft needs none");
+  mergeOptions(exported).action(async (paths, options) =>
+    finish(await (await import("./commands/export.js")).exportAdapters(paths, options)),
+  );
+
+  const merged = root
+    .command("merge")
+    .description("add adapters to the weights of their base model and compare the logits of both")
+    .argument("<base>", "base model: a folder, or builtin")
+    .argument("<adapter...>", "PEFT adapter folders, or one run folder")
+    .requiredOption("--out <dir>", "folder to write, which must not be there yet");
+  mergeOptions(merged).action(async (base, adapters, options) =>
+    finish(await (await import("./commands/export.js")).merge(base, adapters, options)),
+  );
+
   root
     .command("compare")
     .description("print the metrics of several runs side by side")
@@ -191,6 +221,28 @@ function program(finish: (code: ExitCode) => void): Command {
     command.showHelpAfterError(`hint: nlora ${name} --help lists its arguments and options`);
   }
   return root;
+}
+
+/** What both commands that merge take. */
+function mergeOptions(command: Command): Command {
+  return command
+    .option(
+      "--dtype <type>",
+      "float32, bfloat16 or float16 (default: as the base; of a GGUF adapter: float32)",
+    )
+    .option("--max-shard-size <size>", "largest weight file of a merged model (default: 5GB)")
+    .option("--probe <file>", "prompts to compare logits on, one a line, or JSON Lines with input or prompt")
+    .option("--no-probe", "compare nothing")
+    .option(
+      "--probe-dtype <type>",
+      "what the comparison computes in: float32 (default) or bfloat16, for less memory",
+    )
+    .option(
+      "--tolerance <share>",
+      "largest logit difference, as a share of the adapters' own effect (default: 0.1)",
+    )
+    .option("--force", "keep a merged model that differs more")
+    .option("--json", "one JSON object on stdout");
 }
 
 function collect(value: string, earlier: readonly string[] = []): string[] {

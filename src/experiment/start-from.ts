@@ -6,7 +6,7 @@ import { copyFileSync, existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { withScale } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
-import { disposeDelta, moveDelta } from "../adapters/lora.js";
+import { disposeDelta, keepDelta, moveDelta } from "../adapters/lora.js";
 import { RunError } from "../errors.js";
 import { fileError, sha256 } from "../io/files.js";
 import { PEFT_FILES, readPeft, weightsFile } from "../io/peft.js";
@@ -50,11 +50,7 @@ export function openStart(
         const { config, delta, previous, provenance } = readPeft(path);
         for (const part of previous ? [previous, delta] : [delta]) {
           const moved = withScale(moveDelta(part, device), scale);
-          for (const { a, b } of moved.modules.values()) {
-            a.keep();
-            b.keep();
-          }
-          deltas.push({ ...moved, name: part === delta ? name : `${name} (previous)` });
+          deltas.push({ ...keepDelta(moved), name: part === delta ? name : `${name} (previous)` });
         }
         facts.push({
           name,

@@ -3,16 +3,20 @@ import { createHash } from "node:crypto";
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError, type ErrorDetails, type NloraError } from "../errors.js";
 
 /** Opens a regular file for reading, passes its descriptor and size, and closes it. */
@@ -76,21 +80,93 @@ export function writeFileAtomic(
   chunks: Iterable<Uint8Array | string>,
   kind: FileErrorKind = CheckpointError,
 ): void {
+  const writing = writingFile(path, chunks, kind);
+  while (!writing.next().done);
+}
+
+/** `writeFileAtomic` in steps, one per chunk: the bytes just written. Ended early by `return()`, it leaves nothing. */
+export function* writingFile(
+  path: string,
+  chunks: Iterable<Uint8Array | string>,
+  kind: FileErrorKind = CheckpointError,
+): Generator<number, void> {
   const temporary = temporaryName(path);
+  let isDone = false;
   try {
     mkdirSync(dirname(path), { recursive: true });
     const file = openSync(temporary, "wx");
     try {
-      for (const chunk of chunks) writeAll(file, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+      for (const chunk of chunks) {
+        const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+        writeAll(file, bytes);
+        yield bytes.length;
+      }
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(temporary, path);
     syncFolder(dirname(path));
+    isDone = true;
   } catch (error) {
-    discard(temporary);
     throw fileError(error, `cannot write ${path}`, kind);
+  } finally {
+    if (!isDone) discard(temporary);
+  }
+}
+
+/**
+ * A new folder that appears under its name when it is complete: `fill` writes into a hidden one beside it, which is
+ * renamed at the end, or removed after a failure or an early `return()`. Passes on what `fill` yields and returns.
+ * Throws a CheckpointError when there is something at the path, unless it is an empty folder.
+ */
+export function* fillingFolder<Step, Result>(
+  path: string,
+  fill: (folder: string) => Generator<Step, Result>,
+): Generator<Step, Result> {
+  const target = resolve(path);
+  refuseExisting(target);
+  removeAbandoned(target);
+  const temporary = temporaryName(target);
+  try {
+    mkdirSync(temporary, { recursive: true });
+    const result = yield* fill(temporary);
+    syncFolder(temporary);
+    if (existsSync(target)) rmdirSync(target);
+    renameSync(temporary, target);
+    syncFolder(dirname(target));
+    return result;
+  } catch (error) {
+    throw fileError(error, `cannot write the folder ${path}`);
+  } finally {
+    discard(temporary);
+  }
+}
+
+function refuseExisting(path: string): void {
+  if (!existsSync(path)) return;
+  if (statSync(path).isDirectory() && readdirSync(path).length === 0) return;
+  throw new CheckpointError(`${path} exists already`, { hint: "Choose another name, or remove it first." });
+}
+
+/** Removes hidden folders for this target that were left by processes that are gone. */
+function removeAbandoned(target: string): void {
+  const parent = dirname(target);
+  if (!existsSync(parent)) return;
+  const head = `.${basename(target)}.`;
+  for (const name of readdirSync(parent)) {
+    const owner = name.startsWith(head) ? /^(\d+)-\d+\.tmp$/.exec(name.slice(head.length))?.[1] : undefined;
+    if (owner !== undefined && !isRunning(Number(owner))) discard(join(parent, name));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // It runs, but belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

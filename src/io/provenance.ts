@@ -92,14 +92,18 @@ function listOf(text: string | null): string[] | null {
   }
 }
 
-/** What the folder holds, in one or two sentences of Markdown. */
-export function describeProvenance({ holds, tasks, position, includes, needs }: Provenance): string {
+/** What the folder holds, in one or two sentences of Markdown. `isMerged`: it holds the base model's weights as well. */
+export function describeProvenance(
+  { holds, tasks, position, includes, needs }: Provenance,
+  isMerged = false,
+): string {
   const names = tasks.map(code).join(", ");
   const also = includes.length > 0 ? `, and of the adapters that it started from` : "";
   const what =
     holds === "delta"
       ? `**The update of one task**: what training on ${names}${position ? ` (task ${position} of its stream)` : ""} added.`
       : `**The cumulative update** of ${tasks.length === 1 ? "the task" : `the tasks 1 to ${tasks.length}:`} ${names || "unnamed adapters"}${also}.`;
+  if (isMerged) return `A merged model: the base model's weights, with an update added to them. ${what}`;
   if (needs.length === 0) return `${what} With the base model it is enough to get the model after that.`;
   return `${what} To get the model after that, apply it together with ${needs.map(code).join(", ")}: updates add up, in any order.`;
 }
@@ -134,7 +138,7 @@ export function modelCard(provenance: Provenance, { title, facts, notes = [], li
   return [
     `---\n${front.join("\n")}\n---\n`,
     `# ${title}\n`,
-    `${describeProvenance(provenance)}\n`,
+    `${describeProvenance(provenance, library === "transformers")}\n`,
     `| | |\n|---|---|\n${table.map(([what, value]) => `| ${what} | ${value} |`).join("\n")}\n`,
     ...notes.map((note) => `${note}\n`),
   ].join("\n");

@@ -8,7 +8,7 @@ import { BYTES, type DType } from "../tensor/dtype.js";
 import { guarded, type Mapping } from "../tensor/native.js";
 import { tidy } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
-import { withFile, writeFileAtomic } from "./files.js";
+import { withFile, writingFile } from "./files.js";
 import { MAX_JSON_BYTES, show } from "./json.js";
 import { CODES, DTYPES, type Entry, type Header, readHeader } from "./safetensors-header.js";
 
@@ -143,6 +143,17 @@ export function assertFinite(tensor: Tensor, name: string, path: string): void {
   }
 }
 
+/** A tensor that is written when it is its turn: what the header says of it, and its bytes in row-major order. */
+export interface PlannedTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  bytes(): Iterable<Uint8Array>;
+}
+
+export const bytesOf = ({ dtype, shape }: Pick<PlannedTensor, "dtype" | "shape">): number =>
+  shape.reduce((product, length) => product * length, BYTES[dtype]);
+
 /**
  * Writes tensors in the order given, bytes as they are stored (bfloat16 stays bfloat16), data from a multiple of 64
  * on. The file appears under `path` only when it is complete. Throws `CheckpointError`.
@@ -152,16 +163,32 @@ export function writeSafetensors(
   tensors: Iterable<readonly [string, Tensor]>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
-  const list = [...tensors];
+  const planned = [...tensors].map(([name, tensor]) => ({
+    name,
+    dtype: tensor.dtype,
+    shape: tensor.shape,
+    bytes: () => [tensor.toBytes()],
+  }));
+  const writing = writingSafetensors(path, planned, metadata);
+  while (!writing.next().done);
+}
+
+/** `writeSafetensors` in steps, for tensors that are made one after another: the bytes just written, at each step. */
+export function* writingSafetensors(
+  path: string,
+  tensors: readonly PlannedTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Generator<number, void> {
   const seen = new Set(["__metadata__"]);
   let position = 0;
   const lines = Object.keys(metadata).length > 0 ? [`"__metadata__":${JSON.stringify(metadata)}`] : [];
-  for (const [name, tensor] of list) {
+  for (const tensor of tensors) {
+    const { name, dtype, shape } = tensor;
     if (seen.has(name)) throw new CheckpointError(`${path}: the tensor name ${show(name)} is taken`);
     seen.add(name);
     const begin = position;
-    position += tensor.size * BYTES[tensor.dtype];
-    const entry = { dtype: CODES[tensor.dtype], shape: tensor.shape, data_offsets: [begin, position] };
+    position += bytesOf(tensor);
+    const entry = { dtype: CODES[dtype], shape, data_offsets: [begin, position] };
     lines.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
   }
   const text = Buffer.from(`{${lines.join(",")}}`);
@@ -169,11 +196,21 @@ export function writeSafetensors(
   if (header.length - 8 > MAX_JSON_BYTES) throw new CheckpointError(`${path}: the header exceeds 100 MB`);
   header.writeBigUInt64LE(BigInt(header.length - 8));
   text.copy(header, 8);
-  writeFileAtomic(
+  yield* writingFile(
     path,
     (function* () {
       yield header;
-      for (const [, tensor] of list) yield tensor.toBytes();
+      for (const tensor of tensors) {
+        let size = 0;
+        for (const bytes of tensor.bytes()) {
+          size += bytes.length;
+          yield bytes;
+        }
+        // A wrong size would shift every tensor after it.
+        if (size !== bytesOf(tensor)) {
+          throw new Error(`${tensor.name}: ${size} bytes were made, expected ${bytesOf(tensor)}`);
+        }
+      }
     })(),
   );
 }

@@ -7,6 +7,7 @@ import { increment } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta, keepDelta, Lora } from "../adapters/lora.js";
 import type { Parameter } from "../nn/optim.js";
+import { tidy } from "../tensor/scope.js";
 import { defineMethod } from "./method.js";
 
 export const seqLora = defineMethod({
@@ -19,7 +20,9 @@ export const seqLora = defineMethod({
     const increments: AdapterDelta[] = [];
 
     const record = (snapshot: AdapterDelta): void => {
-      if (options.seqDelta === "increment") increments.push(increment(snapshot, snapshots.at(-1)));
+      if (options.seqDelta === "increment") {
+        tidy(() => void increments.push(keepDelta(increment(snapshot, snapshots.at(-1)))));
+      }
       snapshots.push(snapshot);
     };
 
