@@ -87,7 +87,6 @@ function readAdapters(folders: readonly string[]): Source {
     const values = new Set(read.map(({ provenance }) => value(provenance) ?? null));
     return values.size === 1 ? [...values][0]! : null;
   };
-  const tasks = read.flatMap(({ provenance }, k) => provenance?.tasks ?? [basename(resolve(folders[k]!))]);
   const missing = missingOf(folders, read);
   return {
     ...described(folders, read),
@@ -96,7 +95,7 @@ function readAdapters(folders: readonly string[]): Source {
     provenance: said ?? {
       // What somebody else's folder holds is not known, but it is all that was given.
       holds: "cumulative",
-      tasks,
+      tasks: read.flatMap(({ provenance }) => provenance?.tasks ?? []),
       position: null,
       run: same((of) => of?.run),
       method: same((of) => of?.method),

@@ -1,5 +1,5 @@
 /** Whole models in Hugging Face's folder layout: weights in one safetensors file or in shards, beside them the files of the base. */
-import { copyFileSync, readdirSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -41,15 +41,22 @@ export function copySharedFiles(base: string, target: string): void {
   }
 }
 
-/** The base's config.json with another element type, if one is given. */
+/**
+ * The base's config.json with another element type, if one is given. The rest stays as it is written: 1.0 must not become
+ * 1, which transformers refuses where it expects a float.
+ */
 export function writeModelConfig(base: string, target: string, dtype: DType | null): void {
-  const config = readJsonObject(join(base, "config.json"));
-  if (dtype !== null) {
-    // transformers 5 writes "dtype", earlier versions "torch_dtype"; every version reads the latter.
-    const keys = ["dtype", "torch_dtype"].filter((key) => Object.hasOwn(config, key));
-    for (const key of keys.length > 0 ? keys : ["torch_dtype"]) config[key] = dtype;
-  }
-  writeFileAtomic(join(target, "config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
+  const path = join(base, "config.json");
+  readJsonObject(path);
+  const text = readFileSync(path, "utf8");
+  writeFileAtomic(join(target, "config.json"), [dtype === null ? text : withElementType(text, dtype)]);
+}
+
+/** transformers 5 writes "dtype", earlier versions "torch_dtype", which every version reads. */
+function withElementType(config: string, dtype: DType): string {
+  const said = /("(?:torch_)?dtype"\s*:\s*)(?:"\w*"|null)/g;
+  if (said.test(config)) return config.replace(said, `$1"${dtype}"`);
+  return config.replace("{", `{\n  "torch_dtype": "${dtype}",`);
 }
 
 /**

@@ -80,7 +80,13 @@ it("says in the card whether it is a delta or cumulative, and what else is neede
   );
   expect(card).toContain("apply it together with `../1-dbpedia`, `../2-amazon`");
   expect(card).toContain("| base revision | `aaaa");
-  const whole = { ...provenance, holds: "cumulative" as const, tasks: ["a", "b"], needs: [] };
+  const whole = { ...provenance, holds: "cumulative" as const, tasks: ["a", "b"], position: 2, needs: [] };
+  const cumulative = (changes: Partial<Provenance>) => modelCard({ ...whole, ...changes }, facts);
+  expect(cumulative({ position: null })).toContain("update** of the tasks `a`, `b`. With");
+  expect(cumulative({ tasks: ["a"], includes: ["x", "y"] })).toContain(
+    "of the task `a`, and of the adapters `x`, `y`.",
+  );
+  expect(cumulative({ tasks: [], includes: ["x"] })).toContain("update** of the adapters `x`.");
   expect(modelCard(whole, facts)).toContain(
     "**The cumulative update** of the tasks 1 to 2: `a`, `b`. With the base model it is enough",
   );

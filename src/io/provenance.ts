@@ -98,14 +98,22 @@ export function describeProvenance(
   isMerged = false,
 ): string {
   const names = tasks.map(code).join(", ");
-  const also = includes.length > 0 ? `, and of the adapters that it started from` : "";
   const what =
     holds === "delta"
       ? `**The update of one task**: what training on ${names}${position ? ` (task ${position} of its stream)` : ""} added.`
-      : `**The cumulative update** of ${tasks.length === 1 ? "the task" : `the tasks 1 to ${tasks.length}:`} ${names || "unnamed adapters"}${also}.`;
+      : `**The cumulative update** of ${cumulated(tasks, position, includes)}.`;
   if (isMerged) return `A merged model: the base model's weights, with an update added to them. ${what}`;
   if (needs.length === 0) return `${what} With the base model it is enough to get the model after that.`;
   return `${what} To get the model after that, apply it together with ${needs.map(code).join(", ")}: updates add up, in any order.`;
+}
+
+function cumulated(tasks: readonly string[], position: number | null, includes: readonly string[]): string {
+  const adapters = includes.map(code).join(", ");
+  if (tasks.length === 0) return includes.length === 0 ? "an adapter" : `the adapters ${adapters}`;
+  const names = tasks.map(code).join(", ");
+  const all =
+    tasks.length === 1 ? "the task" : position === tasks.length ? `the tasks 1 to ${position}:` : "the tasks";
+  return `${all} ${names}${includes.length > 0 ? `, and of the adapters ${adapters}` : ""}`;
 }
 
 export interface CardFacts {
@@ -132,7 +140,7 @@ export function modelCard(provenance: Provenance, { title, facts, notes = [], li
     ...(base.revision === null ? [] : [["base revision", code(base.revision)] as const]),
     ...(run === null ? [] : [["run", code(run)] as const]),
     ...(method === null ? [] : [["method", code(method)] as const]),
-    ...includes.map((each) => ["started from", code(each)] as const),
+    ...includes.map((each) => ["includes", code(each)] as const),
     ...facts,
   ];
   return [

@@ -124,10 +124,10 @@ function progressLine() {
 }
 
 function reportText({ out, format, provenance, rank, modules, merged, probe }: ExportReport): string {
-  const { holds, tasks } = provenance;
-  const what = holds === "delta" ? "the update of the task" : "everything up to the task";
+  const { holds, tasks, includes } = provenance;
+  const all = [...includes.map((each) => each.split(" ")[0]!), ...tasks].join(", ");
   const lines: (readonly [string, string])[] = [
-    ["holds", `${what} ${tasks.at(-1) ?? "-"}${tasks.length > 1 ? ` (${tasks.join(", ")})` : ""}`],
+    ["holds", holds === "delta" ? `the update of the task ${all}` : `the sum of the updates of ${all}`],
     ["adapter", `rank ${rank}, ${modules} modules`],
   ];
   if (merged) {
