@@ -2,6 +2,9 @@
 what PEFT and torch compute with it (float32, dropout off). Run tools/golden/t5.py first.
 
     python tools/golden/lora.py [OUTPUT_FOLDER]      make the fixture
+    python tools/golden/lora.py sums                 make test/fixtures/golden/lora-sums: adapters that PEFT wrote with
+                                                     rsLoRA, rank_pattern and alpha_pattern, and what it computes from
+                                                     folders that `nlora export` wrote (build first: npm run build)
     python tools/golden/lora.py check ADAPTER_FOLDER load an adapter folder on t5-classic with PEFT and print, as one
                                                      JSON object, the loss of the golden batch and the modules loaded
 
@@ -11,6 +14,7 @@ Made with torch 2.13, transformers 5.18, peft 0.21.
 import json
 import pathlib
 import shutil
+import subprocess
 import sys
 import warnings
 
@@ -19,6 +23,8 @@ import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
+
+from transformers import AutoModelForCausalLM
 
 from t5 import CLASSIC, FOLDER, batch, load, numbers, write_json
 
@@ -162,11 +168,102 @@ def check(folder):
     return {"loss": numbers(loss), "modules": len(pairs), "rank": next(iter(pairs.values()))[0].shape[0]}
 
 
+def write_adapter(base, config, folder, seed):
+    """An adapter with drawn factors, as PEFT saves it; returns the base model without it."""
+    model = get_peft_model(base, config).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for a, b in adapted(model).values():
+            a.copy_(0.3 * torch.randn(a.shape, generator=generator))
+            b.copy_(0.2 * torch.randn(b.shape, generator=generator))
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    (folder / "adapter_model.safetensors").chmod(0o644)
+    saved = json.loads((folder / "adapter_config.json").read_text())
+    saved["target_modules"].sort()
+    write_json(folder / "adapter_config.json", saved, indent=2)
+    return model.unload()
+
+
+def load_causal(name):
+    folder = FOLDER / name
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    golden = json.loads((folder / "golden.json").read_text())
+    inputs = {key: torch.tensor(golden[key]) for key in ("input_ids", "attention_mask", "labels")}
+    return model, lambda model: model(**inputs)
+
+
+def export(folder, *adapters):
+    """What `nlora export` writes for adapters: their sum as one folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    program = pathlib.Path(__file__).resolve().parents[2] / "dist" / "cli" / "main.js"
+    subprocess.run(
+        ["node", program, "export", *adapters, "--format", "peft", "--out", folder], check=True, stdout=subprocess.DEVNULL
+    )
+    (folder / "README.md").unlink()
+
+
+def make_sums():
+    """On t5-classic and llama3-gqa: one adapter with patterns and rsLoRA (alone: a delta), and its sum with another."""
+    output = FOLDER / "lora-sums"
+    shutil.rmtree(output, ignore_errors=True)
+    cases = {
+        "t5-classic": {
+            "other": FOLDER / "lora-peft",
+            "config": LoraConfig(
+                r=3,
+                lora_alpha=5,
+                use_rslora=True,
+                target_modules=["q", "o", "wi"],
+                rank_pattern={"o": 2, "encoder.block.1.layer.1.DenseReluDense.wi": 1},
+                alpha_pattern={"q": 7, "encoder.block.0.layer.0.SelfAttention.o": 2},
+            ),
+        },
+        "llama3-gqa": {
+            "other": FOLDER / "llama3-gqa" / "adapter",
+            "config": LoraConfig(
+                r=2, lora_alpha=6, target_modules=["k_proj", "q_proj", "down_proj"], rank_pattern={"k_proj": 4}
+            ),
+        },
+    }
+    values = {"about": f"peft {peft.__version__}, transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, float32, dropout off: loss of the base model's golden batch. given: with the adapter that PEFT wrote; delta: with what nlora export made of it; sum: with what it made of that one and another; together: with both of those active in PEFT. sums are of ../lora-peft or the base's own adapter/ and given."}
+    for name, case in cases.items():
+        folder = output / name
+        case["config"].base_model_name_or_path = name
+        base, run = (load(FOLDER / name, CLASSIC), task) if name == "t5-classic" else load_causal(name)
+        base.name_or_path = base.config._name_or_path = name
+        write_adapter(base, case["config"], folder / "given", 11)
+        export(folder / "delta", folder / "given")
+        export(folder / "sum", case["other"], folder / "given")
+
+        def loss(*adapters):
+            base = load(FOLDER / name, CLASSIC) if name == "t5-classic" else load_causal(name)[0]
+            model = PeftModel.from_pretrained(base, adapters[0], adapter_name="0")
+            for index, adapter in enumerate(adapters[1:], 1):
+                model.load_adapter(adapter, adapter_name=str(index))
+            model.base_model.set_adapter([str(index) for index in range(len(adapters))])
+            with torch.no_grad():
+                return numbers(run(model.eval()).loss)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            values[name] = {
+                "given": loss(folder / "given"),
+                "delta": loss(folder / "delta"),
+                "sum": loss(folder / "sum"),
+                "together": loss(case["other"], folder / "given"),
+            }
+        print(name, values[name])
+    write_json(output / "golden.json", values)
+
+
 if __name__ == "__main__":
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
     if len(sys.argv) == 3 and sys.argv[1] == "check":
         print(json.dumps(check(pathlib.Path(sys.argv[2]))))
+    elif sys.argv[1:] == ["sums"]:
+        make_sums()
     else:
         make(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
