@@ -38,6 +38,10 @@ export class ConfigError extends NloraError {
 export class CheckpointError extends NloraError {
   readonly code = "checkpoint";
 }
+/** The hub refused something, could not be reached, or sent what it did not promise. */
+export class HubError extends NloraError {
+  readonly code = "hub";
+}
 /** A run cannot go on: nothing trainable, a loss that is not finite, a run folder that does not fit. */
 export class RunError extends NloraError {
   readonly code = "run";

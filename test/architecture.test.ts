@@ -9,10 +9,10 @@ const source = join(packageRoot, "src");
 /** Lowest first. Folders of one row may import each other only where `SIDEWAYS` says so. */
 const LAYERS: readonly (readonly string[])[] = [
   ["errors.ts"],
-  ["random.ts", "settings.ts"],
+  ["random.ts", "settings.ts", "did-you-mean.ts"],
   ["tensor"],
   ["nn"],
-  ["io", "models", "adapters"],
+  ["io", "models", "adapters", "hub"],
   ["data"],
   ["methods"],
   ["metrics"],
@@ -28,6 +28,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 const SIDEWAYS = [
   "models -> io",
+  "hub -> io",
   "adapters -> models",
   "io -> adapters",
   "experiment -> runs",

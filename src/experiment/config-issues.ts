@@ -1,7 +1,7 @@
 /** Turns what is wrong with a configuration into lines that point at the place: `file.yaml:12:3: training.batchSize: ...`. */
 import { type Document, isMap, isNode, isScalar, type LineCounter } from "yaml";
 import type { z } from "zod";
-import { didYouMean } from "./did-you-mean.js";
+import { didYouMean } from "../did-you-mean.js";
 
 export type Path = readonly (string | number)[];
 
