@@ -53,6 +53,18 @@ const scaleOption = () =>
     .choices(["paper", "mini"])
     .default("paper");
 
+const DOWNLOAD_HELP = `
+Files go into the cache that huggingface_hub uses, and are checked by their hashes. train, generate and the like fetch by
+themselves what a config names; download is for doing it beforehand. Only what is needed is fetched, never pickles.
+
+Environment: HF_TOKEN (private and gated repositories), HF_HOME or HF_HUB_CACHE (where), HF_HUB_OFFLINE=1 (cache only),
+HF_ENDPOINT (another hub).
+
+Examples:
+  nlora download google/flan-t5-base
+  nlora download meta-llama/Llama-3.2-1B@main
+  nlora download fancyzhx/ag_news --dataset`;
+
 const PREVIEW_HELP = `
 Nothing is trained and no weights are read. Examples:
   nlora data preview run.yaml --task support --rows 5
@@ -120,6 +132,18 @@ function program(finish: (code: ExitCode) => void): Command {
     .addHelpText("after", PREVIEW_HELP)
     .action(async (target, options) =>
       finish(await (await import("./commands/data.js")).preview(target, options)),
+    );
+
+  root
+    .command("download")
+    .description("fetch a model, adapter or dataset from the Hugging Face hub and print its folder")
+    .argument("<name>", "org/name, or org/name@revision (branch, tag or commit)")
+    .option("--dataset", "the name is a dataset's")
+    .option("--quiet", "no progress, only the folder")
+    .option("--json", "progress as NDJSON on stdout, the folder as the last line")
+    .addHelpText("after", DOWNLOAD_HELP)
+    .action(async (name, options) =>
+      finish(await (await import("./commands/download.js")).download(name, options)),
     );
 
   root

@@ -1,5 +1,5 @@
 /** Where a run stands, from its events: what the terminal shows and how long it will still take. No input or output. */
-import type { RunEvent } from "../learn/events.js";
+import type { HubProgress, RunEvent } from "../learn/events.js";
 import { bytes, count, duration, fixed } from "./format.js";
 
 type Step = Extract<RunEvent, { type: "step" }>;
@@ -22,6 +22,7 @@ export class RunProgress {
   #evaluated = { rows: 0, seconds: 0 };
   #answeredRows = 0;
   #memory = 0;
+  #download: HubProgress | undefined;
 
   /** `evaluates`: the config's evaluation.tasks, for the time left. */
   constructor(evaluates: "all" | "seen" = "all") {
@@ -32,7 +33,11 @@ export class RunProgress {
   update(event: RunEvent, memory: number, now: number): void {
     if (memory > 0) this.#memory = memory;
     switch (event.type) {
+      case "download":
+        this.#download = event.filesDone < event.files ? event : undefined;
+        break;
       case "run-start":
+        this.#download = undefined;
         this.#method = event.method;
         this.#tasks = event.tasks;
         break;
@@ -80,12 +85,17 @@ export class RunProgress {
 
   /** Share of the run's current activity that is done, in [0, 1]. */
   get share(): number {
+    if (this.#download) return this.#download.bytesDone / Math.max(1, this.#download.bytes);
     if (this.#answering) return this.#answering.done / Math.max(1, this.#answering.rows);
     return this.#steps === 0 ? 0 : (this.#step?.step ?? 0) / this.#steps;
   }
 
   /** What is being done: `n-lora  task 2/4 amazon  step 120/1560`. */
   get activity(): string {
+    if (this.#download) {
+      const { repository, filesDone, files } = this.#download;
+      return `downloading ${repository}  file ${filesDone + 1}/${files}`;
+    }
     const task = this.#tasks[this.#index];
     const where = task === undefined ? "base model" : `task ${this.#index + 1}/${this.#tasks.length} ${task}`;
     if (this.#answering) {
@@ -98,6 +108,7 @@ export class RunProgress {
 
   /** How it goes: loss and its parts, speed, memory, time left; what is not known yet is left out. */
   figures(): string {
+    if (this.#download) return downloadFigures(this.#download);
     const parts: string[] = [];
     if (this.#step) {
       const penalties = Object.entries(this.#step.penalties).map(
@@ -130,6 +141,15 @@ export class RunProgress {
     const pace = this.#evaluated.rows === 0 ? 0 : this.#evaluated.seconds / this.#evaluated.rows;
     return steps * this.#secondsPerStep + Math.max(0, answers) * pace;
   }
+}
+
+/** How a download goes: what is there of what is needed, its speed, the time left. */
+function downloadFigures({ bytes: all, bytesDone, bytesPerSecond }: HubProgress): string {
+  const parts = [`${bytes(bytesDone)} of ${bytes(all)}`];
+  if (bytesPerSecond > 0) {
+    parts.push(`${bytes(bytesPerSecond)}/s`, `about ${duration((all - bytesDone) / bytesPerSecond)} left`);
+  }
+  return parts.join("  ");
 }
 
 /** One line on a finished task: its time and what is known of every task after it. */

@@ -4,7 +4,7 @@
  */
 import pc from "picocolors";
 import type { RunEvent } from "../learn/events.js";
-import { fixed } from "./format.js";
+import { bytes, fixed } from "./format.js";
 import { RunProgress, taskEndLine } from "./progress.js";
 import { lengthsTable } from "./tables.js";
 
@@ -81,7 +81,8 @@ class ProgressView implements RunView {
     const now = this.#now();
     this.#progress.update(event, memory, now);
     for (const line of this.#linesOf(event)) this.#surface.print(line);
-    if (event.type === "run-end" || event.type === "run-failed") this.#surface.clear();
+    const ended = event.type === "download" && event.filesDone === event.files;
+    if (ended || event.type === "run-end" || event.type === "run-failed") this.#surface.clear();
     else if (now - this.#shownAt >= this.#surface.interval) {
       this.#surface.show(this.#progress);
       this.#shownAt = now;
@@ -113,6 +114,11 @@ class ProgressView implements RunView {
       }
       case "note":
         return [event.level === "warning" ? pc.yellow(`warning: ${event.message}`) : event.message];
+      case "download": {
+        const { filesDone, files, repository, bytes: size } = event;
+        if (filesDone < files) return [];
+        return [`downloaded ${repository}: ${files} ${files === 1 ? "file" : "files"}, ${bytes(size)}`];
+      }
       case "task-start":
         return this.#baseLine();
       case "evaluation":

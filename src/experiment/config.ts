@@ -2,10 +2,11 @@
  * Reads and writes configurations: YAML plus overrides in, a whole `Config` out, or one ConfigError with a line for
  * everything that is wrong. Relative paths count from the working directory and are absolute in the result.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Document, LineCounter, parseDocument, stringify } from "yaml";
 import { ConfigError, UsageError } from "../errors.js";
+import { parseReference } from "../hub/reference.js";
 import { checkConfig } from "./config-check.js";
 import {
   type Origin,
@@ -108,7 +109,9 @@ function complete(config: Config): Config {
       return { ...task, train: all(task.train), test: all(task.test) };
     });
   }
-  if (config.model !== "builtin") config.model = absolute(config.model);
+  // What is no folder here may be a name on the hub.
+  const isOnHub = !existsSync(config.model) && parseReference(config.model, "model") !== null;
+  if (config.model !== "builtin" && !isOnHub) config.model = absolute(config.model);
   config.startFrom = config.startFrom.map(absolute);
   if ("reference" in config.method) config.method.reference = absolute(config.method.reference);
   return config;

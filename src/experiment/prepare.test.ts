@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { builtinModel } from "../hub/resolve.js";
 import { resolveConfig } from "./config.js";
-import { builtinModel, loadStream } from "./prepare.js";
+import { loadStream } from "./prepare.js";
 
 const root = mkdtempSync(join(tmpdir(), "nlora-prepare-"));
 afterAll(() => rmSync(root, { recursive: true }));

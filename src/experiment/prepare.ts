@@ -1,40 +1,68 @@
 /** The part of a run that may have to wait: finds the model's folder and loads the stream. Makes no tensors. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { LoadedStream } from "../data/assemble.js";
 import { loadBenchmark } from "../data/benchmark.js";
 import type { RenderChat } from "../data/chat.js";
 import { type FileTask, loadFiles } from "../data/files.js";
 import { type FindSource, loadHubBenchmark } from "../data/hub-benchmark.js";
 import { syntheticStream } from "../data/synthetic.js";
-import { CheckpointError, ConfigError, DataError } from "../errors.js";
+import { ConfigError, DataError } from "../errors.js";
+import { resolveModel } from "../hub/resolve.js";
+import type { HubOptions } from "../hub/snapshot.js";
 import { ChatTemplate } from "../io/chat-template.js";
-import { packageRoot } from "../tensor/native.js";
+import { baseModel } from "../io/provenance.js";
 import { type Config, taskNames } from "./config.js";
 import { HUB } from "./data-schema.js";
-import { findDataset } from "./datasets.js";
+import { type DatasetRequest, type FoundDataset, findDataset } from "./datasets.js";
 
 export interface Prepared extends LoadedStream {
   /** A folder on this machine that holds the checkpoint. */
   readonly modelFolder: string;
+  /** The model's name and commit on the hub; null where it is not from there. */
+  readonly onHub: HubModel | null;
 }
 
-/** What a run of this configuration needs before its first tensor. */
-export async function prepare(config: Config): Promise<Prepared> {
-  const loaded = await loadStream(config);
-  return { ...loaded, modelFolder: await findModel(config) };
+export interface HubModel {
+  readonly name: string;
+  readonly revision: string;
 }
 
-/** The folder of the bundled base model. */
-export const builtinModel = (): string => join(packageRoot, "assets", "t5-mini");
+/**
+ * What a run of this configuration needs before its first tensor. A run that goes on passes the model's `revision` as it
+ * was at its start.
+ */
+export async function prepare(
+  config: Config,
+  hub: HubOptions = {},
+  revision: string | null = null,
+): Promise<Prepared> {
+  const pinned = pin(config.model, revision);
+  // The data first: it is smaller, and more often wrong.
+  const { stream, notes } = await loadStream({ ...config, model: pinned }, { hub });
+  const modelFolder = await resolveModel(pinned, hub);
+  const onHub = hubModel(pinned, modelFolder);
+  const origin = onHub === null ? [] : [`model: ${onHub.name} at commit ${onHub.revision}`];
+  return { stream, notes: [...origin, ...notes], modelFolder, onHub };
+}
 
-/** Folder of the model that a configuration names. Throws a CheckpointError when there is none. */
-export async function findModel({ model }: Pick<Config, "model">): Promise<string> {
-  if (model === "builtin") return builtinModel();
-  if (existsSync(model)) return model;
-  throw new CheckpointError(`model folder ${model} does not exist`, {
-    hint: "model takes the folder of a Hugging Face checkpoint on this machine, or builtin; nothing is downloaded",
-  });
+/**
+ * The folder of the model that a configuration names, fetched if it is on the hub; `revision`: the commit that a run has
+ * recorded. Throws a CheckpointError or a HubError.
+ */
+export function findModel(
+  { model }: Pick<Config, "model">,
+  hub: HubOptions = {},
+  revision: string | null = null,
+): Promise<string> {
+  return resolveModel(pin(model, revision), hub);
+}
+
+const pin = (model: string, revision: string | null): string =>
+  revision === null ? model : `${model.split("@")[0]}@${revision}`;
+
+/** The repository that a model was fetched from; `folder` is where it is now. */
+function hubModel(reference: string, folder: string): HubModel | null {
+  const { name, revision } = baseModel(reference, folder);
+  return reference === folder || name === null || revision === null ? null : { name, revision };
 }
 
 /**
@@ -43,7 +71,7 @@ export async function findModel({ model }: Pick<Config, "model">): Promise<strin
  */
 export async function loadStream(
   config: Pick<Config, "data" | "seed" | "model">,
-  { untested = false }: { readonly untested?: boolean } = {},
+  { untested = false, hub = {} }: { readonly untested?: boolean; readonly hub?: HubOptions } = {},
 ): Promise<LoadedStream> {
   const { data, seed } = config;
   if (data.kind === "synthetic") {
@@ -65,11 +93,22 @@ export async function loadStream(
     ...(data.testRows === null ? {} : { testRows: data.testRows }),
     ...(data.holdOut === null ? {} : { holdOut: data.holdOut }),
   };
+  const origins = new Set<string>();
+  const find: Find = async (request) => {
+    const found = await findDataset(request, hub);
+    if (found.commit !== null) origins.add(`${request.dataset.split("@")[0]} at commit ${found.commit}`);
+    return found;
+  };
+  const withOrigins = ({ stream, notes }: LoadedStream): LoadedStream => ({
+    stream,
+    notes: [...[...origins].map((origin) => `data: ${origin}`), ...notes],
+  });
   if (data.kind === "files") {
     const { incomplete } = data;
     const tasks: FileTask[] = [];
-    for (const task of data.tasks) tasks.push(await fileTask(task, untested || data.holdOut !== null));
-    return loadFiles(tasks, { ...selection, incomplete, chat: () => chatOf(config) });
+    for (const task of data.tasks) tasks.push(await fileTask(task, untested || data.holdOut !== null, find));
+    const chat = () => chatOf(config, hub);
+    return withOrigins(await loadFiles(tasks, { ...selection, incomplete, chat }));
   }
   if (data.root === null) {
     throw new ConfigError("data.root: expected the folder of the benchmark data, found nothing", {
@@ -78,15 +117,16 @@ export async function loadStream(
   }
   const options = { ...selection, identity: data.promptIdentity };
   if (data.root !== HUB) return loadBenchmark(data.root, taskNames(config), options);
-  const find: FindSource = ({ dataset, subset, train, test }) =>
-    findDataset({ dataset, subset, train: [train], test: [test] });
-  return loadHubBenchmark(taskNames(config), find, options);
+  const source: FindSource = ({ dataset, subset, train, test }) =>
+    find({ dataset, subset, train: [train], test: [test] });
+  return withOrigins(await loadHubBenchmark(taskNames(config), source, options));
 }
 
+type Find = (request: DatasetRequest) => Promise<FoundDataset>;
 type ConfiguredTask = Extract<Config["data"], { kind: "files" }>["tasks"][number];
 
 /** A task's files: as named, or those of its dataset's splits. Without a test, rows of train take its place, or none. */
-async function fileTask(task: ConfiguredTask, withoutTest: boolean): Promise<FileTask> {
+async function fileTask(task: ConfiguredTask, withoutTest: boolean, find: Find): Promise<FileTask> {
   const list = (paths: string | string[] | null) => (typeof paths === "string" ? [paths] : paths);
   const { dataset, subset, ...rest } = task;
   const train = list(task.train);
@@ -94,13 +134,13 @@ async function fileTask(task: ConfiguredTask, withoutTest: boolean): Promise<Fil
   const files =
     dataset === null
       ? { train: train ?? [], test }
-      : await findDataset({ dataset, subset, train: train ?? ["train"], test });
+      : await find({ dataset, subset, train: train ?? ["train"], test });
   return { ...rest, ...files, test: withoutTest ? null : files.test };
 }
 
 /** Renders conversations for the run's model, up to where it answers. Throws a DataError if it has no template. */
-async function chatOf(config: Pick<Config, "model">): Promise<RenderChat> {
-  const folder = await findModel(config);
+async function chatOf({ model }: Pick<Config, "model">, hub: HubOptions): Promise<RenderChat> {
+  const folder = await findModel({ model }, hub);
   const template = ChatTemplate.fromFolder(folder);
   if (template === null) {
     throw new DataError(`the data has conversations, but the model in ${folder} has no chat template`, {

@@ -3,9 +3,9 @@
  * O-LoRA's own. A preset is the content of a config file; `nlora preset` prints it, a study trains it.
  */
 import { ORDERS, taskOrder } from "../data/orders.js";
+import { didYouMean } from "../did-you-mean.js";
 import { ConfigError } from "../errors.js";
 import { METHOD_NAMES, type MethodName } from "../methods/options.js";
-import { didYouMean } from "./did-you-mean.js";
 
 /** Whose values: the paper's text, or the released scripts' where they say something else. */
 export type PresetSource = "paper" | "released";

@@ -4,6 +4,7 @@ import type { EncodedExample } from "../data/encode.js";
 import { type LengthReport, lengthReport } from "../data/lengths.js";
 import type { Task } from "../data/task.js";
 import { UsageError } from "../errors.js";
+import type { HubOptions } from "../hub/snapshot.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { readModelFacts } from "../models/registry.js";
 import { type Config, taskNames } from "./config.js";
@@ -67,13 +68,18 @@ export interface PreviewOptions {
   readonly rows: number;
   /** The data has no test rows yet. */
   readonly untested?: boolean;
+  readonly hub?: HubOptions;
 }
 
 /** What the configuration's data is like. Throws a UsageError for a task it has not, and as the loading does. */
-export async function previewData(whole: Config, { task, rows, untested }: PreviewOptions): Promise<Preview> {
+export async function previewData(
+  whole: Config,
+  { task, rows, untested, hub }: PreviewOptions,
+): Promise<Preview> {
   const config = task === undefined ? whole : onlyTask(whole, task);
-  const { stream, notes } = await loadStream(config, { untested: untested ?? false });
-  const folder = await findModel(config);
+  const folder = await findModel(config, hub);
+  const loading = { untested: untested ?? false, ...(hub && { hub }) };
+  const { stream, notes } = await loadStream({ ...config, model: folder }, loading);
   const tokenizer = Tokenizer.fromFolder(folder);
   const model = readModelFacts(folder);
   checkVocabulary(tokenizer, model, folder);

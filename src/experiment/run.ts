@@ -5,7 +5,7 @@ import { lengthReport } from "../data/lengths.js";
 import { ConfigError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
-import type { RunEvent } from "../learn/events.js";
+import type { HubProgress, RunEvent } from "../learn/events.js";
 import { taskContext, trainTask } from "../learn/learn.js";
 import type { ActiveMethod } from "../methods/method.js";
 import { createMethod } from "../methods/registry.js";
@@ -22,8 +22,9 @@ import { setThreads } from "../tensor/grad.js";
 import { guarded } from "../tensor/native.js";
 import type { Config } from "./config.js";
 import { checkVocabulary, encodeOptions, encodeTask } from "./encoding.js";
-import { prepare } from "./prepare.js";
+import { type Prepared, prepare } from "./prepare.js";
 import { openReference } from "./reference.js";
+import { reportsOf } from "./reports.js";
 import { baseOf, finishedTask, forgetTask, type Saving, saveTask } from "./saved-task.js";
 import { openStart, type Start } from "./start-from.js";
 
@@ -42,7 +43,8 @@ export function checkDevice(device: Config["device"]): void {
 
 /**
  * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes
- * adapters, predictions and record.json into the folder. All waiting is done by `prepare`, before the first tensor.
+ * adapters, predictions and record.json into the folder. All waiting is done by
+ * `prepare`, before the first tensor.
  */
 export async function* runExperiment(
   config: Config,
@@ -53,7 +55,17 @@ export async function* runExperiment(
   const { device } = config;
   checkDevice(device);
   const dtype = config.dtype === "auto" ? defaultDtype(device) : config.dtype;
-  const { modelFolder: path, stream, notes } = await prepare(config);
+  const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
+  const revision = said.findLast((event) => event.type === "run-start")?.modelRevision ?? null;
+  const {
+    modelFolder: path,
+    onHub,
+    stream,
+    notes,
+  } = yield* reportsOf<RunEvent, Prepared>((report, signal) => {
+    const onProgress = (progress: HubProgress) => report({ type: "download", ...progress });
+    return prepare(config, { onProgress, signal, preferCache: resume }, revision);
+  });
   const tokenizer = Tokenizer.fromFolder(path);
   checkVocabulary(tokenizer, readModelFacts(path), path);
   const model = loadModel(path, dtype, device);
@@ -67,7 +79,6 @@ export async function* runExperiment(
     tasks: names,
     startFrom: config.startFrom.map((each) => basename(each)),
   };
-  const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   let details: RecordDetails = {};
   const say = <Event extends RunEvent>(event: Event): Event => {
     if (event.type !== "step" && event.type !== "evaluation-progress") said.push(event);
@@ -93,10 +104,11 @@ export async function* runExperiment(
       type: "run-start",
       time,
       method: config.method.name,
-      model: config.model === "builtin" ? "builtin" : (config.model.split("/").at(-1) ?? config.model),
+      model: onHub?.name ?? (config.model === "builtin" ? "builtin" : basename(config.model)),
       tasks: names,
       seed: config.seed,
       resumedAt: first,
+      ...(onHub && { modelRevision: onHub.revision }),
       ...(start.facts.length > 0 && { startFrom: start.facts }),
     });
     details = {

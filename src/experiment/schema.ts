@@ -16,9 +16,9 @@ export const configSchema = group({
   seed: whole({ min: 0, max: 2 ** 32 - 1 })
     .default(42)
     .describe("fixes initialisation, data order and dropout"),
-  model: text("a folder with a checkpoint, or builtin")
+  model: text("a folder with a checkpoint, org/name on the hub, or builtin")
     .default("builtin")
-    .describe("folder of a Hugging Face checkpoint, or builtin for the bundled model"),
+    .describe("folder of a Hugging Face checkpoint, org/name or org/name@revision on the hub, or builtin"),
   dtype: choice(["auto", "float32", "bfloat16"])
     .default("auto")
     .describe(

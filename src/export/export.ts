@@ -1,4 +1,5 @@
 /** Exports: a run's state or adapter folders as a PEFT adapter, a GGUF adapter, or merged into their base model. */
+import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { stackAdapters } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
@@ -9,6 +10,7 @@ import { fillingFolder, writeFileAtomic } from "../io/files.js";
 import { readJsonObject } from "../io/json.js";
 import { writePeft } from "../io/peft.js";
 import { baseModel, modelCard, type Provenance, provenanceMetadata } from "../io/provenance.js";
+import { RunFolder } from "../runs/run-folder.js";
 import { isRunFolder, runState } from "../runs/run-state.js";
 import { tidy } from "../tensor/scope.js";
 import { writeGgufLora } from "./gguf-lora.js";
@@ -65,8 +67,9 @@ export async function findBase(
 ): Promise<string | null> {
   const run = paths.find(isRunFolder);
   if (named === null && run === undefined) return null;
-  const model = named ?? runState(run!, task).config.model;
-  return findModel({ model: model === "builtin" ? model : resolve(model) });
+  if (named !== null) return findModel({ model: existsSync(named) ? resolve(named) : named });
+  const revision = new RunFolder(run!).readRecord()?.modelRevision ?? null;
+  return findModel(runState(run!, task).config, {}, revision);
 }
 
 /**

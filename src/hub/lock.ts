@@ -13,8 +13,7 @@ const POLL_MILLISECONDS = 200;
 
 /**
  * Runs `action` while holding the lock file; waits for another holder. A lock of a dead process, or one not touched for
- * half a minute, is taken over. Two holders at once, which a takeover at the same moment can lead to, must be harmless
- * to what they do: they write the same bytes at the same places.
+ * half a minute, is taken over. Should its owner have slept only, two work at once: that must be harmless.
  */
 export async function withLock<T>(
   path: string,
@@ -25,8 +24,7 @@ export async function withLock<T>(
   mkdirSync(dirname(path), { recursive: true });
   while (!create(path, mine)) {
     signal?.throwIfAborted();
-    if (isStale(path)) rmSync(path, { force: true });
-    else await sleep(POLL_MILLISECONDS);
+    if (!isStale(path) || !takeAway(path, mine)) await sleep(POLL_MILLISECONDS);
   }
   const touch = setInterval(() => {
     try {
@@ -50,6 +48,21 @@ function create(path: string, content: string): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw fileError(error, `cannot create the lock ${path}`, HubError);
+  }
+}
+
+/** Removes a stale lock. One process at a time, so that nobody removes the lock of who was quicker. */
+function takeAway(path: string, mine: string): boolean {
+  const claim = `${path}.takeover`;
+  if (!create(claim, mine)) {
+    if (isStale(claim)) rmSync(claim, { force: true });
+    return false;
+  }
+  try {
+    if (isStale(path)) rmSync(path, { force: true });
+    return true;
+  } finally {
+    rmSync(claim, { force: true });
   }
 }
 

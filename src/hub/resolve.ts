@@ -42,6 +42,8 @@ async function fetchModel(snapshot: Snapshot): Promise<void> {
 
 /** A dataset's files, before they are on this machine. */
 export interface DatasetFolder {
+  /** The commit on the hub; null for a folder on this machine. */
+  readonly commit: string | null;
   /** All files, relative to the folder, sorted; hidden ones left out. */
   readonly files: readonly string[];
   /** Fetches some of them unless they are there; returns the folder. Throws HubError. */
@@ -56,11 +58,12 @@ export async function openDataset(reference: string, options: HubOptions = {}): 
   const found = locate(reference, "dataset");
   if ("folder" in found) {
     const { folder } = found;
-    return { files: localFiles(folder), fetch: async () => folder };
+    return { commit: null, files: localFiles(folder), fetch: async () => folder };
   }
   const snapshot = await explained(found, () => Snapshot.open(found.repository, options));
   const byPath = new Map(snapshot.files.map((file) => [file.path, file]));
   return {
+    commit: snapshot.commit,
     files: visible([...byPath.keys()]),
     fetch: async (files) => {
       await snapshot.fetch(files.map((path) => byPath.get(path)!));

@@ -76,6 +76,10 @@ export class Snapshot {
     return this.cache.snapshot(this.listing.commit);
   }
 
+  get commit(): string {
+    return this.listing.commit;
+  }
+
   get files(): readonly HubFile[] {
     return this.listing.files;
   }

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { CheckpointError, UsageError } from "../errors.js";
 import { findModel } from "../experiment/prepare.js";
+import type { HubOptions } from "../hub/snapshot.js";
 import { peftMetadata } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
 import { RunFolder } from "../runs/run-folder.js";
@@ -33,6 +34,7 @@ export interface SourceOptions {
   readonly task?: string | undefined;
   /** Adapter folders to add to the model, in this order. */
   readonly adapters?: readonly string[] | undefined;
+  readonly hub?: HubOptions | undefined;
 }
 
 /**
@@ -41,13 +43,13 @@ export interface SourceOptions {
  */
 export async function findSource(reference: string, options: SourceOptions = {}): Promise<ModelSource> {
   if (existsSync(join(reference, "config.yaml"))) return sourceOfRun(reference, options);
-  const { task, adapters = [] } = options;
+  const { task, adapters = [], hub } = options;
   if (task !== undefined) {
     throw new UsageError(`--task ${task} needs the folder of a run, ${reference} is none`, {
       hint: "a run's folder has a config.yaml",
     });
   }
-  return withAdapters(await findModel({ model: reference }), reference, adapters);
+  return withAdapters(await findModel({ model: reference }, hub), reference, adapters);
 }
 
 /** A base model and, if adapters are named, the one state with all of them. */
@@ -88,15 +90,19 @@ function places(run: string, part: string): Place[] {
     .sort((a, b) => a.index - b.index);
 }
 
-async function sourceOfRun(reference: string, { task, adapters = [] }: SourceOptions): Promise<ModelSource> {
+async function sourceOfRun(
+  reference: string,
+  { task, adapters = [], hub }: SourceOptions,
+): Promise<ModelSource> {
   if (adapters.length > 0) {
     throw new UsageError("--adapter and the folder of a run exclude each other", {
       hint: "name the run's base model instead, and every adapter",
     });
   }
-  const run = new RunFolder(reference).path;
-  const config = new RunFolder(run).readConfig();
-  const folder = await findModel(config);
+  const runFolder = new RunFolder(reference);
+  const run = runFolder.path;
+  const config = runFolder.readConfig();
+  const folder = await findModel(config, hub, runFolder.readRecord()?.modelRevision ?? null);
   const base: ModelState = { id: nameOf(config.model), adapters: [] };
   const trained = places(run, "adapters");
   const whole = places(run, "models");

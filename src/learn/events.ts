@@ -1,7 +1,8 @@
 /** Everything a run can say. A run is a stream of these; the journal, the terminal and the record read nothing else. */
 import type { LengthReport } from "../data/lengths.js";
+import type { HubProgress } from "../hub/progress.js";
 
-export type { LengthReport };
+export type { HubProgress, LengthReport };
 
 /** An adapter made before the run, frozen beneath what it trains. */
 export interface StartingAdapter {
@@ -28,9 +29,13 @@ export type RunEvent =
       readonly tasks: readonly string[];
       readonly seed: number;
       readonly resumedAt: number;
+      /** The model's commit on the hub; absent where the model is not from there. */
+      readonly modelRevision?: string;
       /** Absent: the run starts from the base model alone. */
       readonly startFrom?: readonly StartingAdapter[];
     }
+  /** What is fetched before the run starts. */
+  | ({ readonly type: "download" } & HubProgress)
   | { readonly type: "lengths"; readonly report: readonly LengthReport[] }
   | { readonly type: "note"; readonly level: "info" | "warning"; readonly message: string }
   | {

@@ -52,6 +52,7 @@ export function foldRecord(events: readonly RunEvent[], details: RecordDetails =
     status,
     method: start.method,
     model: start.model,
+    modelRevision: start.modelRevision ?? null,
     tasks,
     seed: start.seed,
     startFrom: start.startFrom ?? [],

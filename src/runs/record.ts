@@ -29,6 +29,8 @@ export interface RunRecord extends GeometrySummary {
   readonly status: "running" | "done" | "interrupted" | "failed";
   readonly method: string;
   readonly model: string;
+  /** The model's commit on the hub; null where it is not from there. */
+  readonly modelRevision: string | null;
   readonly tasks: readonly string[];
   readonly seed: number;
   /** Adapters that the run started from; they count as earlier tasks in OO, AWOM and ACR. */

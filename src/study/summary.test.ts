@@ -18,6 +18,7 @@ function run(
     status: "done",
     method: label,
     model: "builtin",
+    modelRevision: null,
     tasks: ["a", "b"],
     seed,
     startFrom: [],

@@ -5,6 +5,7 @@ import { filesIn } from "../../data/records/open.js";
 import { splitsByName } from "../../data/splits.js";
 import { UsageError } from "../../errors.js";
 import { type Config, type ConfigOverrides, loadConfig, resolveConfig } from "../../experiment/config.js";
+import { showingDownloads } from "../downloads.js";
 import { EXIT, type ExitCode } from "../exit.js";
 import { previewText } from "../preview-text.js";
 
@@ -22,7 +23,9 @@ export async function preview(target: string, options: PreviewCommand): Promise<
   const { config, untested } = configOf(target, options);
   // Reads tokenizers, which takes a moment to load.
   const { previewData } = await import("../../experiment/preview.js");
-  const result = await previewData(config, { task: options.task, rows: Number(options.rows), untested });
+  const result = await showingDownloads({ quiet: options.json }, (hub) =>
+    previewData(config, { task: options.task, rows: Number(options.rows), untested, hub }),
+  );
   process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : `${previewText(result)}\n`);
   return EXIT.done;
 }

@@ -1,8 +1,8 @@
 /** `nlora study`: the paper's experiments, run by run; `nlora preset`: one of their configs, to look at or to change. */
 import { resolve } from "node:path";
 import { stringify } from "yaml";
+import { didYouMean } from "../../did-you-mean.js";
 import { UsageError } from "../../errors.js";
-import { didYouMean } from "../../experiment/did-you-mean.js";
 import {
   methodNamed,
   type PresetScale,
