@@ -1,8 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { CATALOG } from "../data/catalog.js";
+import { HUB_SOURCES } from "../data/hub-sources.js";
 import { builtinModel } from "../hub/resolve.js";
+import { packageRoot } from "../tensor/native.js";
 import { resolveConfig } from "./config.js";
 import { loadStream } from "./prepare.js";
 
@@ -62,4 +65,35 @@ test("conversations are rendered with the model's own chat template, and refused
   );
   const { stream } = await loadStream(config);
   expect(stream.tasks[0]!.train[0]).toMatchObject({ input: "[user] Hi\n[assistant]", output: "Yo" });
+});
+
+test("the benchmark's datasets are found in the hub's cache, each in its own repository", async () => {
+  const fixtures = join(packageRoot, "test/fixtures/hub-benchmark");
+  const commit = "c".repeat(40);
+  for (const { dataset } of Object.values(HUB_SOURCES)) {
+    const [id, revision = "main"] = dataset.split("@");
+    const folder = id!.replace("/", "--");
+    write(`home/hub/datasets--${folder}/refs/${revision}`, commit);
+    cpSync(join(fixtures, folder), join(root, `home/hub/datasets--${folder}/snapshots/${commit}`), {
+      recursive: true,
+    });
+  }
+  const names = CATALOG.map(({ name }) => name);
+  const config = resolveConfig({ data: { kind: "benchmark", root: "hub", tasks: names } });
+  const environment = { HF_HOME: join(root, "home"), HF_HUB_OFFLINE: "1" };
+  const { stream } = await loadStream(config, { hub: { environment } });
+  const expected = JSON.parse(readFileSync(join(fixtures, "rows.json"), "utf8")) as Record<
+    string,
+    { sentences: [string, string]; labels: [string, string] }
+  >;
+  const seen = stream.tasks.map(({ name, train, test: held }) => [
+    name,
+    [train, held].map((rows) => rows.map(({ parts, output }) => [parts!.body, output])),
+  ]);
+  expect(seen).toEqual(
+    names.map((name) => {
+      const { sentences, labels } = expected[name]!;
+      return [name, sentences.map((sentence, index) => [[sentence, labels[index]]])];
+    }),
+  );
 });
