@@ -40,6 +40,14 @@ const NAMES = ["llama-classic", "llama3-gqa", "mistral-gqa", "qwen2-biases", "qw
 const open = (name: string) => loadModel(goldenFolder(name), "float32") as Llama;
 const promptsOf = ({ prompts }: Golden) => goldenBatch({ ...prompts, labels: [[0]] });
 
+it.each(NAMES)("computes %s in bfloat16 too, up to its rounding", (name) => {
+  const golden = readGolden<Golden>(name);
+  const model = loadModel(goldenFolder(name), "bfloat16");
+  const loss = inference(() => model.forward(goldenBatch(golden), EVALUATION).loss.item());
+  expect(Math.abs(loss / golden.loss - 1)).toBeLessThan(0.05);
+  model.dispose();
+});
+
 describe.each(NAMES)("%s", (name) => {
   const golden = readGolden<Golden>(name);
 
