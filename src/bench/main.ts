@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { packageRoot } from "../tensor/native.js";
 import { measureMemory } from "./memory.js";
 import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
+import { measureTokenizers } from "./tokenizers.js";
 
 const SHAPES: Readonly<Record<string, ModelShape>> = {
   "t5-mini": { d_model: 256, d_ff: 1024, heads: 4, d_kv: 64, layers: 4, vocab: 8128 },
@@ -71,7 +72,11 @@ if (part === "memory") {
   measureMemory(threads, rounds);
   process.exit(0);
 }
-if (part !== "speed") throw new Error("--part: one of speed, memory");
+if (part === "tokenizers") {
+  measureTokenizers(Number(option("rounds", "3")));
+  process.exit(0);
+}
+if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);

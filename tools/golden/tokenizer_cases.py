@@ -6,11 +6,13 @@ folder is taken from NLORA_SHARED, else ../shared. Deterministic.
   lines.json.gz            the texts: real ones cut from the benchmark, then awkward ones
   real-<name>.json.gz      ids of every text for a tokenizer of the shared folder
   tiny-<name>.json         a small tokenizer trained here on the real texts
-  tiny-<name>.golden.json.gz  for some texts: ids, ids without special tokens, ids cut to `maxLength`, decoded texts
+  tiny-<name>.golden.json.gz  for some texts: ids, ids without special tokens, ids cut to `maxLength`, decoded texts;
+                           for every text: the first 8 digits of the SHA-256 of its ids and decoded texts
 """
 
 import base64
 import gzip
+import hashlib
 import json
 import os
 import random
@@ -271,6 +273,11 @@ def main():
         decoded = {i: text for i, text in enumerate(map(tokenizer.decode, ids)) if text != lines[i] and i % 4 == 0}
         write(out / f"real-{name}.json.gz", {"ids": ids, "decoded": decoded})
     chosen = list(range(0, len(real), 15)) + list(range(len(real), len(real) + len(HAND) + 250))
+
+    def digest(ids):
+        decoded = [tokenizer.decode(ids, skip_special_tokens=skip) for skip in (True, False)]
+        return hashlib.sha256("\0".join([",".join(map(str, ids)), *decoded]).encode()).hexdigest()[:8]
+
     for name, tokenizer in tiny_tokenizers(real):
         (out / f"tiny-{name}.json").write_text(tokenizer.to_str(), encoding="utf-8")
         cases = []
@@ -281,7 +288,8 @@ def main():
             cut = tokenizer.encode(lines[i]).ids
             tokenizer.no_truncation()
             cases.append([i, ids, len(ids) - len(plain), cut, tokenizer.decode(ids), tokenizer.decode(ids, skip_special_tokens=False)])
-        write(out / f"tiny-{name}.golden.json.gz", {"maxLength": 7, "vocabSize": tokenizer.get_vocab_size(), "cases": cases})
+        digests = "".join(digest(tokenizer.encode(line).ids) for line in lines)
+        write(out / f"tiny-{name}.golden.json.gz", {"maxLength": 7, "vocabSize": tokenizer.get_vocab_size(), "cases": cases, "digests": digests})
 
 
 main()

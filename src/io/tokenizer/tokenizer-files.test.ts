@@ -143,6 +143,17 @@ describe("a tokenizer.json that cannot be used", () => {
     expect(error.message).toMatch(/broken\.json is not valid JSON/);
   });
 
+  it("is told from a folder that has other files only, with what to do", () => {
+    const other = mkdtempSync(join(folder, "other-"));
+    writeFileSync(join(other, "tokenizer.model"), "");
+    const error = failure(() => Tokenizer.fromFolder(other)) as CheckpointError;
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toBe(`${other}: no tokenizer.json, found tokenizer.model`);
+    expect(error.hint).toContain("save_pretrained(folder)");
+    const empty = mkdtempSync(join(folder, "empty-"));
+    expect(failure(() => Tokenizer.fromFolder(empty)).message).toMatch(/tokenizer\.json does not exist$/);
+  });
+
   it("says which text a Unigram vocabulary without unk_id cannot express", () => {
     const tokenizer = Tokenizer.fromFile(fileWith("tiny-unigram-charsmap", { "model.unk_id": null }));
     expect(() => tokenizer.encode("\u4e2d")).toThrow(CheckpointError);
@@ -170,6 +181,34 @@ describe("a greatest length", () => {
     const truncation = { direction: "Right", max_length: 2, strategy: "LongestFirst", stride: 0 };
     const stored = Tokenizer.fromFile(fileWith("tiny-unigram-charsmap", { truncation }));
     expect(stored.encode("one two three")).toEqual(tokenizer.encode("one two three"));
+  });
+});
+
+describe("blanks before punctuation", () => {
+  // What transformers' clean_up_tokenization gives.
+  const [before, after] = [
+    "I do n't , you 've ; they 're ' here ' ! It 's ? I 'm . .5",
+    "I don't, you've ; they're'here '! It's? I'm..5",
+  ];
+  function fromFolder(name: string, config: object): Tokenizer {
+    fileWith(name, {});
+    writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(config));
+    writeFileSync(join(folder, "special_tokens_map.json"), "{}");
+    return Tokenizer.fromFolder(folder);
+  }
+  const byteFallback = "tiny-unigram-bytes";
+
+  it("are taken away where tokenizer_config.json asks for it or the caller does, but not of BPE", () => {
+    const asks = fromFolder(byteFallback, { clean_up_tokenization_spaces: true });
+    const text = before.toLowerCase();
+    const ids = asks.encode(text);
+    expect(asks.decode(ids, { cleanUpSpaces: false })).toBe(text);
+    expect(asks.decode(ids)).toBe(after.toLowerCase());
+    const silent = fromFolder(byteFallback, {});
+    expect(silent.decode(ids)).toBe(text);
+    expect(silent.decode(ids, { cleanUpSpaces: true })).toBe(after.toLowerCase());
+    const bpe = fromFolder("tiny-byte-llama3", { clean_up_tokenization_spaces: true });
+    expect(bpe.decode(bpe.encode(before))).toBe(before);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Ids and texts against the Python `tokenizers` library; made by tools/golden/tokenizer_cases.py. */
 
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -20,12 +21,20 @@ const { lines } = read<{ lines: string[] }>("lines.json.gz");
 /** Index of a line, ids, number of special tokens among them, ids cut, text, text with special tokens. */
 type TinyCase = [number, number[], number, number[], string, string];
 
+interface TinyGolden {
+  readonly maxLength: number;
+  readonly vocabSize: number;
+  readonly cases: TinyCase[];
+  /** Eight digits for every line. */
+  readonly digests: string;
+}
+
 const tinyNames = readdirSync(fixtures)
   .filter((name) => name.endsWith(".golden.json.gz"))
   .map((name) => name.replace(".golden.json.gz", ""));
 
 describe.each(tinyNames)("the small tokenizer %s", (name) => {
-  const golden = read<{ maxLength: number; vocabSize: number; cases: TinyCase[] }>(`${name}.golden.json.gz`);
+  const golden = read<TinyGolden>(`${name}.golden.json.gz`);
   const tokenizer = Tokenizer.fromFile(resolve(fixtures, `${name}.json`));
   const text = (case_: TinyCase): string => lines[case_[0]]!;
 
@@ -35,6 +44,19 @@ describe.each(tinyNames)("the small tokenizer %s", (name) => {
       expect(tokenizer.encode(text(case_)), text(case_)).toEqual(ids);
       expect(tokenizer.encode(text(case_), { addSpecialTokens: false }).length).toBe(ids.length - specials);
     }
+  });
+
+  it("gives the library's ids and texts on more than 2,000 lines, by their digests", () => {
+    expect(lines.length).toBeGreaterThan(2000);
+    const wrong = lines.filter((line, index) => {
+      const ids = tokenizer.encode(line);
+      const decoded = [true, false].map((skipSpecialTokens) => tokenizer.decode(ids, { skipSpecialTokens }));
+      const digest = createHash("sha256")
+        .update([ids.join(), ...decoded].join("\0"))
+        .digest("hex");
+      return digest.slice(0, 8) !== golden.digests.slice(8 * index, 8 * index + 8);
+    });
+    expect(wrong).toEqual([]);
   });
 
   it("cuts to the greatest length as the library does", () => {

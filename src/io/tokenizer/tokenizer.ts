@@ -3,9 +3,12 @@
  * does it. Truncation and padding stored in the file are not applied; `maxLength` asks for the former.
  */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError } from "../../errors.js";
+import { CheckpointError, ConfigError } from "../../errors.js";
 import { type AddedTokens, readAddedTokens } from "./added-tokens.js";
+import { Bpe } from "./bpe.js";
+import { asksToCleanUp, cleanUp } from "./clean-up.js";
 import { type Decoder, readDecoder } from "./decoders.js";
 import type { Field } from "./fields.js";
 import { type Model, readModel } from "./model.js";
@@ -26,6 +29,24 @@ export interface EncodeOptions {
 export interface DecodeOptions {
   /** Whether to leave out special tokens (default true). */
   readonly skipSpecialTokens?: boolean;
+  /**
+   * Whether to take away blanks before punctuation and English contractions; by default what the folder's
+   * tokenizer_config.json says in `clean_up_tokenization_spaces`, and never for BPE.
+   */
+  readonly cleanUpSpaces?: boolean;
+}
+
+/** What older folders have in place of tokenizer.json. */
+const OTHER_FILES = ["tokenizer.model", "spiece.model", "vocab.json", "merges.txt", "vocab.txt"];
+
+function refuseOtherFiles(folder: string): void {
+  const found = OTHER_FILES.filter((name) => existsSync(join(folder, name)));
+  if (found.length === 0) return;
+  throw new CheckpointError(`${folder}: no tokenizer.json, found ${found.join(" and ")}`, {
+    hint:
+      "transformers writes one, where Python is at hand: AutoTokenizer.from_pretrained(folder).save_pretrained(folder). " +
+      "On the hub, other copies of the model often have it.",
+  });
 }
 
 export class Tokenizer {
@@ -36,6 +57,7 @@ export class Tokenizer {
   private readonly decoder: Decoder | null;
   private readonly added: AddedTokens;
   private readonly special: SpecialIds;
+  private readonly cleansUp: boolean;
 
   private constructor(file: Field, folder: string | null) {
     const normalizer = file.get("normalizer");
@@ -47,6 +69,8 @@ export class Tokenizer {
     const decoder = file.get("decoder");
     this.decoder = decoder.missing ? null : readDecoder(decoder);
     this.added = readAddedTokens(file.get("added_tokens"), this.model, this.normalizer);
+    // As in transformers: destructive for BPE, so that it is left out there whatever the file says.
+    this.cleansUp = folder !== null && !(this.model instanceof Bpe) && asksToCleanUp(folder);
     this.special = readSpecialIds(folder, (token) => this.tokenToId(token), this.model.unkId);
   }
 
@@ -64,7 +88,9 @@ export class Tokenizer {
    * @throws CheckpointError as `fromFile`, and when a special token named there is not in the vocabulary
    */
   static fromFolder(folder: string): Tokenizer {
-    return new Tokenizer(readJson(join(folder, "tokenizer.json")), folder);
+    const path = join(folder, "tokenizer.json");
+    if (!existsSync(path)) refuseOtherFiles(folder);
+    return new Tokenizer(readJson(path), folder);
   }
 
   /** Number of tokens, added ones included. */
@@ -128,7 +154,8 @@ export class Tokenizer {
       const token = this.idToToken(id);
       if (token !== null) tokens.push(token);
     }
-    return this.decoder === null ? tokens.join(" ") : this.decoder(tokens).join("");
+    const text = this.decoder === null ? tokens.join(" ") : this.decoder(tokens).join("");
+    return (options.cleanUpSpaces ?? this.cleansUp) ? cleanUp(text) : text;
   }
 
   /** The id of `token`, or null when it is not in the vocabulary. */
