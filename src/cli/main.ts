@@ -254,6 +254,11 @@ function mergeOptions(command: Command): Command {
       "--dtype <type>",
       "float32, bfloat16 or float16 (default: as the base; of a GGUF adapter: float32)",
     )
+    .option("--rank <k>", "bring the sum of the adapters down to this rank, and compare the logits of both")
+    .option(
+      "--rank-error <share>",
+      "the same with the smallest ranks that lose at most this share of the norm",
+    )
     .option("--max-shard-size <size>", "largest weight file of a merged model (default: 5GB)")
     .option("--probe <file>", "prompts to compare logits on, one a line, or JSON Lines with input or prompt")
     .option("--no-probe", "compare nothing")
@@ -265,7 +270,7 @@ function mergeOptions(command: Command): Command {
       "--tolerance <share>",
       "largest logit difference, as a share of the adapters' own effect (default: 0.1)",
     )
-    .option("--force", "keep a merged model that differs more")
+    .option("--force", "keep what differs more")
     .option("--json", "one JSON object on stdout");
 }
 
