@@ -171,7 +171,10 @@ function program(finish: (code: ExitCode) => void): Command {
     .requiredOption("--out <dir>", "folder to write, which must not be there yet")
     .option("--task <k|name>", "state after this task of the run (default: the last one finished)")
     .option("--delta", "the task's own update alone, instead of everything up to it")
-    .option("--base <model>", "base model: a folder, or builtin (default: the run's); peft needs none");
+    .option(
+      "--base <model>",
+      "base model: a folder, a hub name, or builtin (default: the run's); peft needs none",
+    );
   mergeOptions(exported).action(async (paths, options) =>
     finish(await (await import("./commands/export.js")).exportAdapters(paths, options)),
   );
@@ -179,7 +182,7 @@ function program(finish: (code: ExitCode) => void): Command {
   const merged = root
     .command("merge")
     .description("add adapters to the weights of their base model and compare the logits of both")
-    .argument("<base>", "base model: a folder, or builtin")
+    .argument("<base>", "base model: a folder, a hub name, or builtin")
     .argument("<adapter...>", "PEFT adapter folders, or one run folder")
     .requiredOption("--out <dir>", "folder to write, which must not be there yet");
   mergeOptions(merged).action(async (base, adapters, options) =>
