@@ -91,6 +91,9 @@ TORCH_LIBRARY(nlora, m) {
       "causal_attention(Tensor query, Tensor key, Tensor value, int heads, int key_heads, int window, Tensor? mask, float p, "
       "int seed) -> Tensor");
   m.def(
+      "memory_attention(Tensor query, Tensor memory, Tensor key_weight, Tensor value_weight, Tensor? key_hidden, Tensor? key_up, "
+      "Tensor? value_hidden, Tensor? value_up, int heads, Tensor? mask, float p, int seed) -> Tensor");
+  m.def(
       "lora_linear(Tensor x, Tensor weight, Tensor? bias, Tensor[] a, Tensor[] b, int[] offset, float[] scale, "
       "int[] group, float p, int seed) -> Tensor");
   m.def("delta_l1(Tensor[] a, Tensor[] b, float[] coefficient) -> Tensor");

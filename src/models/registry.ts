@@ -10,7 +10,8 @@ import { tidy } from "../tensor/scope.js";
 import type { LanguageModel, WeightSource } from "./language-model.js";
 import { Llama } from "./llama.js";
 import { readLlamaConfig } from "./llama-config.js";
-import { readT5Config, T5 } from "./t5.js";
+import { T5 } from "./t5.js";
+import { readT5Config } from "./t5-config.js";
 
 /** What a model's config alone says of how the model reads and ends text. */
 export type ModelFacts = Pick<LanguageModel, "family" | "vocabularySize" | "eosId" | "endIds">;

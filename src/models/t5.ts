@@ -2,8 +2,6 @@
  * T5: encoder-decoder with relative position bias. Classic (relu, tied head) and v1.1/Flan (gated GELU, untied head),
  * told apart by the checkpoint's config. Source: Raffel et al. 2020, and the layout of Hugging Face's checkpoints.
  */
-import { CheckpointError } from "../errors.js";
-import { configReader } from "../io/config-reader.js";
 import { backwardThrough, type Checkpointed, runStages, type Stage } from "../nn/checkpointing.js";
 import { EVALUATION, type ForwardContext } from "../nn/context.js";
 import {
@@ -33,61 +31,10 @@ import {
   type WeightSource,
 } from "./language-model.js";
 import { RowCache } from "./row-cache.js";
+import type { T5Config } from "./t5-config.js";
+import { type Attend, DecoderMemory } from "./t5-memory.js";
 import { PositionBias } from "./t5-position-bias.js";
 import { Weights } from "./weights.js";
-
-export interface T5Config {
-  readonly vocabulary: number;
-  readonly width: number;
-  readonly feedForward: number;
-  readonly heads: number;
-  readonly headWidth: number;
-  readonly encoderLayers: number;
-  readonly decoderLayers: number;
-  readonly buckets: number;
-  readonly maxDistance: number;
-  readonly epsilon: number;
-  readonly gated: boolean;
-  readonly tied: boolean;
-  readonly dropout: number;
-  readonly padId: number;
-  readonly eosId: number;
-  /** Tokens that end an answer. */
-  readonly endIds: readonly number[];
-  readonly startId: number;
-}
-
-/** Reads the fields of a Hugging Face config.json. Throws `CheckpointError` for a field that is missing or unsupported. */
-export function readT5Config(config: Record<string, unknown>, file: string): T5Config {
-  const read = configReader(config, file);
-  const activation = read.string("feed_forward_proj", "relu");
-  if (activation !== "relu" && activation !== "gated-gelu") {
-    throw new CheckpointError(
-      `${file}: feed_forward_proj is "${activation}"; T5 is supported with "relu" (classic) and "gated-gelu" (v1.1, Flan).`,
-    );
-  }
-  const encoderLayers = read.integer("num_layers");
-  const [eosId, ...otherEnds] = read.integers("eos_token_id", [1]);
-  return {
-    vocabulary: read.integer("vocab_size"),
-    width: read.integer("d_model"),
-    feedForward: read.integer("d_ff"),
-    heads: read.integer("num_heads"),
-    headWidth: read.integer("d_kv"),
-    encoderLayers,
-    decoderLayers: read.integer("num_decoder_layers", encoderLayers),
-    buckets: read.integer("relative_attention_num_buckets", 32),
-    maxDistance: read.integer("relative_attention_max_distance", 128),
-    epsilon: read.float("layer_norm_epsilon", 1e-6),
-    gated: activation === "gated-gelu",
-    tied: read.boolean("tie_word_embeddings", true),
-    dropout: read.float("dropout_rate", 0.1),
-    padId: read.integer("pad_token_id", 0),
-    eosId: eosId!,
-    endIds: [eosId!, ...otherEnds],
-    startId: read.integer("decoder_start_token_id", 0),
-  };
-}
 
 class FeedForward {
   constructor(
@@ -154,11 +101,9 @@ class CrossAttention {
     readonly config: T5Config,
   ) {}
 
-  /** Keys and values, [batch, source, inner], come from the encoder, for all layers at once. */
-  forward(x: Tensor, key: Tensor, value: Tensor, mask: Tensor, p: number, context: ForwardContext): Tensor {
+  forward(x: Tensor, attend: Attend, p: number, context: ForwardContext): Tensor {
     const query = this.query.forward(rmsNorm(x, this.norm, this.config.epsilon), context);
-    const { heads } = this.config;
-    const mixed = attention({ query, key, value, heads, bias: null, mask, p, seed: context.nextSeed() });
+    const mixed = attend(query, p, context.nextSeed());
     return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
   }
 }
@@ -187,8 +132,8 @@ export class T5 implements LanguageModel {
   readonly #decoderNorm: Tensor;
   readonly #encoderBias: PositionBias;
   readonly #decoderBias: PositionBias;
-  /** Keys and values of the encoder's output for every decoder layer: k_0, v_0, k_1, v_1, ... */
-  readonly #crossProjections: LinearGroup;
+  /** How the decoder's layers attend to the encoder's output. */
+  readonly #memory: DecoderMemory;
 
   /** Takes its weights from the source: mapped where the dtype agrees, converted otherwise. */
   constructor(
@@ -264,7 +209,7 @@ export class T5 implements LanguageModel {
     }
     this.#decoderBias = biasAt("decoder", false);
     this.#decoderNorm = weights.tensor("decoder.final_layer_norm.weight", [width]);
-    this.#crossProjections = weights.group(crossMembers);
+    this.#memory = new DecoderMemory(weights.group(crossMembers), heads);
     this.#head = config.tied ? this.#embedding : weights.tensor("lm_head.weight", [config.vocabulary, width]);
     this.weights = weights.named();
     this.parameterCount = weights.count;
@@ -329,13 +274,12 @@ export class T5 implements LanguageModel {
   #decode(decoderIds: Tensor, encoded: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
     const p = context.training ? this.config.dropout : 0;
     const bias = this.#decoderBias.full(decoderIds.dim(1), decoderIds.dim(1));
-    const crossed = this.#crossProjections.forward(encoded, context);
+    const attends = this.#memory.attend(encoded, attentionMask, decoderIds.dim(1), context);
     let x = dropout(embedding(this.#embedding, decoderIds), p, context.nextSeed());
     for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
       x = tidy(() => {
         const own = attention.forward(x, bias, null, p, context);
-        const both = cross.forward(own, crossed[2 * i]!, crossed[2 * i + 1]!, attentionMask, p, context);
-        return feedForward.forward(both, p, context);
+        return feedForward.forward(cross.forward(own, attends[i]!, p, context), p, context);
       });
     }
     return dropout(rmsNorm(x, this.#decoderNorm, this.config.epsilon), p, context.nextSeed());
@@ -389,7 +333,6 @@ export class T5 implements LanguageModel {
   startDecoding({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Decoding {
     const rows = inputIds.dim(0);
     const own = new RowCache(rows, true);
-    // Slot 0 is the mask of the source, the others are the keys and values of the decoder's layers.
     const crossed = new RowCache(rows, false);
     const advance = (ids: Tensor): Tensor => this.#step(ids, own, crossed);
     return new CachedDecoding({
@@ -398,11 +341,7 @@ export class T5 implements LanguageModel {
       caches: [own, crossed],
       start: () => {
         const encoded = this.encode(inputIds, attentionMask, EVALUATION);
-        crossed.extend(inputIds.dim(1));
-        crossed.write(0, attentionMask.unsqueeze(2));
-        for (const [i, projected] of this.#crossProjections.forward(encoded, EVALUATION).entries()) {
-          crossed.write(i + 1, projected);
-        }
+        this.#memory.store(crossed, encoded, attentionMask);
         return advance(full([rows, 1], this.config.startId, { dtype: "int64", device: this.device }));
       },
       advance,
@@ -414,17 +353,12 @@ export class T5 implements LanguageModel {
     own.extend(1);
     const bias = this.#decoderBias.row(own.length);
     const mask = own.mask(this.device);
-    const sourceMask = crossed.read(0).squeeze(2);
+    const attends = this.#memory.stored(crossed);
     let x = embedding(this.#embedding, ids);
     for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
       x = tidy(() => {
         const written = attention.step(x, bias, mask, own, i);
-        const [key, value] = [crossed.read(2 * i + 1), crossed.read(2 * i + 2)];
-        return feedForward.forward(
-          cross.forward(written, key, value, sourceMask, 0, EVALUATION),
-          0,
-          EVALUATION,
-        );
+        return feedForward.forward(cross.forward(written, attends[i]!, 0, EVALUATION), 0, EVALUATION);
       });
     }
     return this.#logits(rmsNorm(x, this.#decoderNorm, this.config.epsilon)).select(1, 0);

@@ -35,3 +35,23 @@ export interface CausalAttentionInputs {
   readonly p: number;
   readonly seed: number;
 }
+
+/** A linear layer without bias on a memory that it is never applied to: its weight and, as one, its low-rank additions. */
+export interface MemoryProjection {
+  /** [heads * width, inputs] */
+  readonly weight: Tensor;
+  /** [batch, keys, rank], what the additions make of the memory; null without additions. */
+  readonly hidden: Tensor | null;
+  /** [heads * width, rank]: hidden up^T is added to the projection. */
+  readonly up: Tensor | null;
+}
+
+/** Attention over a memory, keys and values being its projections. */
+export interface MemoryAttentionInputs extends Pick<AttentionInputs, "heads" | "mask" | "p" | "seed"> {
+  /** [batch, queries, heads * width]; scores are not scaled here. */
+  readonly query: Tensor;
+  /** [batch, keys, inputs] */
+  readonly memory: Tensor;
+  readonly key: MemoryProjection;
+  readonly value: MemoryProjection;
+}

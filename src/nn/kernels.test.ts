@@ -150,6 +150,56 @@ describe("equals its plain formulation:", () => {
     },
   );
 
+  it.each([
+    { queries: 3, keys: 11, heads: 2, width: 5, inputs: 7, additions: "none" },
+    { queries: 8, keys: 67, heads: 4, width: 16, inputs: 70, additions: "values" },
+    { queries: 1, keys: 33, heads: 8, width: 8, inputs: 64, additions: "both" },
+  ])(
+    "memoryAttention, $queries queries on $keys keys, $heads heads of $width, additions: $additions",
+    ({ queries, keys, heads, width, inputs, additions }) => {
+      const [inner, rank] = [heads * width, 3];
+      for (const p of [0, 0.1]) {
+        check({
+          inputs: {
+            query: trained(2, queries, inner),
+            memory: trained(2, keys, inputs),
+            keyWeight: frozen(inner, inputs),
+            valueWeight: frozen(inner, inputs),
+            keyHidden: trained(2, keys, rank),
+            valueHidden: trained(2, keys, rank),
+            keyUp: factor(inner, rank),
+            valueUp: factor(inner, rank),
+          },
+          run: (t) => {
+            const [onKeys, onValues] = [additions === "both", additions !== "none"];
+            const mixed = kernels.memoryAttention({
+              query: t.query!.mul(0.25 / Math.sqrt(inputs)),
+              memory: t.memory!,
+              key: {
+                weight: t.keyWeight!,
+                hidden: onKeys ? t.keyHidden! : null,
+                up: onKeys ? t.keyUp! : null,
+              },
+              value: {
+                weight: t.valueWeight!,
+                hidden: onValues ? t.valueHidden! : null,
+                up: onValues ? t.valueUp! : null,
+              },
+              heads,
+              mask: p > 0 ? keyMask(2, keys)() : null,
+              p,
+              seed: 26,
+            });
+            // Every input has a gradient, whichever take part.
+            const rest = [t.keyHidden!, t.valueHidden!, t.keyUp!, t.valueUp!];
+            return rest.reduce((total, each) => total.add(each.sum().toDtype(total.dtype)), mixed);
+          },
+          sums: "all",
+        });
+      }
+    },
+  );
+
   it.each([0, 0.1])("selfAttention with p = %s", (p) => {
     for (const [length, heads, width] of [
       [9, 2, 5],

@@ -6,7 +6,7 @@
 import * as fused from "../tensor/functions.gen.js";
 import { isRecording } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { AttentionInputs, CausalAttentionInputs } from "./attention.js";
+import type { AttentionInputs, CausalAttentionInputs, MemoryAttentionInputs } from "./attention.js";
 import type { LowRankInputs } from "./low-rank.js";
 import * as plain from "./plain.js";
 
@@ -77,6 +77,29 @@ export function causalAttention(inputs: CausalAttentionInputs): Tensor {
   const { query, key, value, heads, keyValueHeads, window, mask, p, seed } = inputs;
   const reach = window ?? Math.max(1, key.dim(1));
   return fused.causalAttention(query, key, value, heads, keyValueHeads, reach, mask, p, seed);
+}
+
+/**
+ * Attention over a memory. The fused form never computes keys and values; it saves time where queries are few (see
+ * native/kernels/memory_attention.cc).
+ */
+export function memoryAttention(inputs: MemoryAttentionInputs): Tensor {
+  const { query, memory, key, value, heads, mask, p, seed } = inputs;
+  if (!enabled || isTrained(key.weight) || isTrained(value.weight)) return plain.memoryAttention(inputs);
+  return fused.memoryAttention(
+    query,
+    memory,
+    key.weight,
+    value.weight,
+    key.hidden,
+    key.up,
+    value.hidden,
+    value.up,
+    heads,
+    mask,
+    p,
+    seed,
+  );
 }
 
 /** silu(gate) * value */

@@ -2,12 +2,12 @@
  * Linear layers that may carry low-rank additions, and groups of them that share an input and so one multiplication.
  * A model does not know what the additions are; adapters attach them.
  */
-import { cat } from "../tensor/functions.gen.js";
+import { cat, linear } from "../tensor/functions.gen.js";
 import { isRecording } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ForwardContext } from "./context.js";
-import { lowRankLinear } from "./kernels.js";
-import type { LowRankInputs, LowRankTerm } from "./low-rank.js";
+import { dropout, lowRankLinear } from "./kernels.js";
+import { groupSeed, type LowRankInputs, type LowRankTerm } from "./low-rank.js";
 
 /** y = x W^T + scale * (drop(x) A^T) B^T, the additions of one layer sharing one dropout mask. */
 export interface LowRankAddition {
@@ -43,6 +43,12 @@ export class Linear {
 
   forward(x: Tensor, context: ForwardContext): Tensor {
     return lowRankLinear({ x, weight: this.weight, bias: this.bias, ...lowRankOf([this], context) });
+  }
+
+  /** The second factors of all additions side by side, scaled, [outputs, sum of ranks]; null without additions. */
+  additionsUp(): Tensor | null {
+    const factors = this.additions.map(({ b, scale }) => b.mul(scale));
+    return factors.length === 0 ? null : factors.length === 1 ? factors[0]! : cat(factors, 1);
   }
 }
 
@@ -110,6 +116,17 @@ export class LinearGroup {
     if (stack) return lowRankLinear({ x, ...stack, ...lowRankOf(this.members, context) });
     const outputs = this.forward(x, context);
     return outputs.length === 1 ? outputs[0]! : cat(outputs, -1);
+  }
+
+  /** What the additions of each member make of x, [..., sum of ranks], under the masks of `forward`; null without additions. */
+  hidden(x: Tensor, context: ForwardContext): (Tensor | null)[] {
+    const { terms, p, seed } = lowRankOf(this.members, context);
+    return this.members.map((_, group) => {
+      const factors = terms.filter((term) => term.group === group).map(({ a }) => a);
+      if (factors.length === 0) return null;
+      const a = factors.length === 1 ? factors[0]! : cat(factors);
+      return linear(dropout(x, p, groupSeed(seed, group)), a.toDtype(x.dtype));
+    });
   }
 
   /** Where the members are trained, the gradient has to find them: the stack does not lead to its views. */

@@ -4,7 +4,12 @@
  */
 import { arange, cat, dropoutKeep, linear, stack, zeros } from "../tensor/functions.gen.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { AttentionInputs, CausalAttentionInputs } from "./attention.js";
+import type {
+  AttentionInputs,
+  CausalAttentionInputs,
+  MemoryAttentionInputs,
+  MemoryProjection,
+} from "./attention.js";
 import { groupSeed, keepProbability, type LowRankInputs } from "./low-rank.js";
 
 /** x * weight / sqrt(mean(x^2) + eps) over the last dimension, in float32. */
@@ -70,6 +75,16 @@ export function attention({ query, key, value, heads, bias, mask, p, seed }: Att
   const safe = mask ? probabilities.maskedFill(probabilities.isnan(), 0) : probabilities;
   const mixed = dropout(safe, p, seed).toDtype(query.dtype).matmul(splitHeads(value, heads));
   return mixed.transpose(1, 2).reshape(query.shape);
+}
+
+/** Attention whose keys and values are projections of a memory. */
+export function memoryAttention(inputs: MemoryAttentionInputs): Tensor {
+  const { memory, key, value, ...rest } = inputs;
+  const project = ({ weight, hidden, up }: MemoryProjection): Tensor => {
+    const base = linear(memory, weight);
+    return hidden && up ? base.add(linear(hidden, up.toDtype(hidden.dtype))) : base;
+  };
+  return attention({ ...rest, key: project(key), value: project(value), bias: null });
 }
 
 /** dropout(softmax(q k^T)) v head by head, over the keys up to each query that may be attended to; softmax in float32. */

@@ -150,6 +150,11 @@ export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, a: re
   return wrap.one(call(operatorId("nlora::lora_linear"), x.handle, weight.handle, bias?.handle ?? null, handles(a), handles(b), offset, scale, group, p, seed));
 }
 
+/** nlora::memory_attention(Tensor query, Tensor memory, Tensor key_weight, Tensor value_weight, Tensor? key_hidden, Tensor? key_up, Tensor? value_hidden, Tensor? value_up, int heads, Tensor? mask, float p, int seed) -> Tensor */
+export function memoryAttention(query: Tensor, memory: Tensor, keyWeight: Tensor, valueWeight: Tensor, keyHidden: Tensor | null, keyUp: Tensor | null, valueHidden: Tensor | null, valueUp: Tensor | null, heads: number, mask: Tensor | null, p: number, seed: number): Tensor {
+  return wrap.one(call(operatorId("nlora::memory_attention"), query.handle, memory.handle, keyWeight.handle, valueWeight.handle, keyHidden?.handle ?? null, keyUp?.handle ?? null, valueHidden?.handle ?? null, valueUp?.handle ?? null, heads, mask?.handle ?? null, p, seed));
+}
+
 /** nlora::relu_dropout(Tensor x, float p, int seed) -> Tensor */
 export function reluDropout(x: Tensor, p: number, seed: number): Tensor {
   return wrap.one(call(operatorId("nlora::relu_dropout"), x.handle, p, seed));
