@@ -178,6 +178,33 @@ export class Lora {
     }
   }
 
+  /** Releases the trainable pair, if there is one: the layers are as they were before it was opened. */
+  discard(): void {
+    for (const module of this.modules) {
+      module.current?.a.dispose();
+      module.current?.b.dispose();
+      module.current = null;
+      this.#refresh(module);
+    }
+  }
+
+  /** Runs `action` with the pairs of a finished adapter in place of the open ones. */
+  using<T>(delta: AdapterDelta, action: () => T): T {
+    const open = this.modules.map((module) => module.current);
+    const put = (pairs: readonly (LowRankDelta | null)[]): void => {
+      for (const [index, module] of this.modules.entries()) {
+        module.current = pairs[index]!;
+        this.#refresh(module);
+      }
+    };
+    put(this.modules.map(({ name }) => delta.modules.get(name)!));
+    try {
+      return action();
+    } finally {
+      put(open);
+    }
+  }
+
   /**
    * Adds a finished adapter as a frozen one, as when a run is resumed or starts from adapters of others: any rank and
    * scale, and any linear layers of the model. Throws a CheckpointError for one that does not fit, having changed nothing.

@@ -2,6 +2,17 @@
 import { DataError } from "../errors.js";
 import type { Rng } from "../random.js";
 
+/** The items of each group, groups and items in the order in which they came. */
+export function groupBy<T>(items: readonly T[], groupOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const members = groups.get(groupOf(item));
+    if (members) members.push(item);
+    else groups.set(groupOf(item), [item]);
+  }
+  return groups;
+}
+
 /**
  * `count` of the items, in their original order, each group's share of them kept to within one row (largest remainder);
  * where `count` allows, every group keeps at least one. All items if there are no more than `count`.
@@ -13,12 +24,7 @@ export function stratifiedSample<T>(
   rng: Rng,
 ): T[] {
   if (count >= items.length) return [...items];
-  const groups = new Map<string, number[]>();
-  for (const [index, item] of items.entries()) {
-    const members = groups.get(groupOf(item));
-    if (members) members.push(index);
-    else groups.set(groupOf(item), [index]);
-  }
+  const groups = groupBy([...items.keys()], (index) => groupOf(items[index]!));
   const sizes = [...groups.values()].map((members) => members.length);
   const quotas = allocate(sizes, count);
   const chosen = [...groups].flatMap(([name, members], group) =>

@@ -3,6 +3,8 @@ import { taskOrder } from "../data/orders.js";
 import { syntheticTaskNames } from "../data/synthetic.js";
 import { columnsOf, parseTemplate } from "../data/template.js";
 import { ConfigError } from "../errors.js";
+import { METHOD_FACTS } from "../methods/facts.js";
+import { trainsAllWeights } from "../methods/options.js";
 import type { Problem } from "./config-issues.js";
 import type { Config } from "./schema.js";
 
@@ -20,7 +22,13 @@ export function taskNames(config: Pick<Config, "data">): string[] {
 }
 
 export function checkConfig(config: Config): Problem[] {
-  return [...checkData(config), ...checkPerTask(config), ...checkTraining(config), ...checkStart(config)];
+  return [
+    ...checkData(config),
+    ...checkPerTask(config),
+    ...checkMethod(config),
+    ...checkTraining(config),
+    ...checkStart(config),
+  ];
 }
 
 function* checkData(config: Config): Generator<Problem> {
@@ -89,13 +97,57 @@ function* checkPerTask(config: Config): Generator<Problem> {
   const settings: [string, unknown][] = [
     ["training.epochs", config.training.epochs],
     ["training.learningRate", config.training.learningRate],
-    ...Object.entries(config.method).map(([key, value]): [string, unknown] => [`method.${key}`, value]),
+    ...listed("method", config.method),
   ];
+  const { title, learns } = METHOD_FACTS[config.method.name];
   for (const [key, value] of settings) {
-    if (!Array.isArray(value) || value.length === names.length) continue;
+    if (!Array.isArray(value)) continue;
+    if (learns === "jointly") {
+      yield {
+        path: key.split("."),
+        message: `expected one value, ${title} learns all tasks at once; found a list`,
+      };
+      continue;
+    }
+    if (value.length === names.length) continue;
     yield {
       path: key.split("."),
       message: `expected ${names.length} values, one per task (${names.join(", ")}), found a list of ${value.length}`,
+    };
+  }
+}
+
+/** The settings of a group and of the groups in it. */
+function listed(prefix: string, group: object): [string, unknown][] {
+  return Object.entries(group).flatMap(([key, value]): [string, unknown][] => {
+    const path = `${prefix}.${key}`;
+    const isGroup = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isGroup ? listed(path, value) : [[path, value]];
+  });
+}
+
+/** Methods that train all weights leave no place for what belongs to adapters, and compute in float32. */
+function* checkMethod(config: Config): Generator<Problem> {
+  const { method } = config;
+  if (!trainsAllWeights(method)) return;
+  const { title } = METHOD_FACTS[method.name];
+  const instead = "set method.backbone: lora";
+  if ("sparsity" in method && method.sparsity !== null) {
+    yield {
+      path: ["method", "sparsity"],
+      message: `expected null, ${title} trains all weights and no adapter; ${instead}, or leave it out`,
+    };
+  }
+  if (config.startFrom.length > 0) {
+    yield {
+      path: ["startFrom"],
+      message: `expected none, ${title} trains all weights and does not go on from adapters; ${instead}, or merge them into the model`,
+    };
+  }
+  if (config.dtype === "bfloat16") {
+    yield {
+      path: ["dtype"],
+      message: `expected float32 or auto, ${title} trains all weights, whose updates bfloat16 would lose; ${instead}, or leave it out`,
     };
   }
 }

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError, UsageError } from "../errors.js";
+import { METHOD_FACTS } from "../methods/facts.js";
 import { METHOD_NAMES, methodOptions } from "../methods/options.js";
 import {
   type ConfigOverrides,
@@ -54,6 +55,14 @@ describe("defaults", () => {
     expect(config.training.clip).toEqual({ norm: 1, scope: "total" });
     expect(config.data).toMatchObject({ kind: "synthetic" });
     expect(taskNames(config)).toHaveLength(4);
+  });
+
+  it("the learning rate is a tenth where all weights are trained, unless one is given", () => {
+    const rate = (yaml: string) => parseConfig(yaml, "run.yaml").training.learningRate;
+    expect(rate("method: seq-ft")).toBe(1e-4);
+    expect(rate("method: { name: ewc }\ntraining: { epochs: 2 }")).toBe(1e-4);
+    expect(rate("method: { name: ewc, backbone: lora }")).toBe(1e-3);
+    expect(rate("method: seq-ft\ntraining: { learningRate: 0.01 }")).toBe(0.01);
   });
 
   it("a group whose settings are all commented out counts as not given", () => {
@@ -172,6 +181,34 @@ describe("errors", () => {
     );
   });
 
+  it("of settings for adapters where all weights are trained say so", () => {
+    const all =
+      "method: { name: ewc, sparsity: { lambda: 1 } }\nstartFrom: [a]\ndtype: bfloat16\ndata: { kind: synthetic }\n";
+    const lines = errorLines(all);
+    expect(lines[0]).toMatch(
+      /^run\.yaml:1:22: method\.sparsity: expected null, EWC trains all weights and no adapter; set method\.backbone: lora/,
+    );
+    expect(lines[1]).toMatch(/^run\.yaml:2:1: startFrom: expected none, EWC trains all weights/);
+    expect(lines[2]).toMatch(/^run\.yaml:3:1: dtype: expected float32 or auto, EWC trains all weights/);
+    expect(() => parseConfig(all.replace("ewc,", "ewc, backbone: lora,"), "run.yaml")).not.toThrow();
+  });
+
+  it("of lists per task say so where all tasks are learned at once", () => {
+    expect(errorLines("method: mtl\ntraining: { epochs: [1, 2, 3, 4] }\n")[0]).toMatch(
+      /training\.epochs: expected one value, MTL learns all tasks at once; found a list/,
+    );
+    const nested = "method: { name: ewc, backbone: lora, sparsity: { lambda: [1, 2] } }\n";
+    expect(errorLines(nested)[0]).toMatch(
+      /method\.sparsity\.lambda: expected 4 values, .* found a list of 2/,
+    );
+  });
+
+  it("of a memory that is none of the known kinds name them", () => {
+    expect(errorLines("method: { name: replay, memory: { rows: 3 } }\n")[0]).toMatch(
+      /method\.memory: expected \{ fraction: 0\.02 \}, \{ perTask: 100 \}, /,
+    );
+  });
+
   it("of a task of files name the setting", () => {
     const problem = (task: string, more = "") =>
       errorLines(`data: { kind: files${more}, tasks: [{ name: a, ${task} }] }`)[0];
@@ -281,7 +318,7 @@ describe("writing", () => {
         seed: fc.nat(),
         model: fc.stringMatching(/^[^\0]{1,20}$/),
         method: fc
-          .constantFrom(...METHOD_NAMES)
+          .constantFrom(...METHOD_NAMES.filter((name) => METHOD_FACTS[name].learns === "in-turn"))
           .map((name) =>
             "reference" in methodOptions[name].shape ? { name, reference: "runs/reference" } : name,
           ),

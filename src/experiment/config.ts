@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { type Document, LineCounter, parseDocument, stringify } from "yaml";
 import { ConfigError, UsageError } from "../errors.js";
 import { parseReference } from "../hub/reference.js";
+import { defaultLearningRate } from "../methods/options.js";
 import { checkConfig } from "./config-check.js";
 import {
   type Origin,
@@ -84,14 +85,17 @@ function resolveDocument(document: Document, origin: Origin): Config {
   }
   const parsed = configSchema.safeParse(input);
   if (!parsed.success) throw fail(problemLines(problemsOf(parsed.error, input), origin));
-  const config = complete(parsed.data);
+  const config = complete(parsed.data, input);
   const problems = checkConfig(config);
   if (problems.length > 0) throw fail(problemLines(problems, origin));
   return config;
 }
 
-/** Fills in what a default cannot: the order, and absolute paths. */
-function complete(config: Config): Config {
+/** Fills in what a default cannot: the order, the method's learning rate, and absolute paths. */
+function complete(config: Config, input: unknown): Config {
+  if (valueAt(input, ["training", "learningRate"]) === undefined) {
+    config.training.learningRate = defaultLearningRate(config.method);
+  }
   const absolute = <Value extends string | null>(path: Value) =>
     (path === null ? path : resolve(path)) as Value;
   const { data } = config;

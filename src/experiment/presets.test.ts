@@ -53,6 +53,15 @@ it("runs O-LoRA under the others' setting or under its own", () => {
   expect(own.training.epochs).toEqual(taskNames(own).map((task) => (task === "MNLI" ? 2 : 1)));
 });
 
+it("trains one adapter in place of all weights on LLaMA, and all tasks at once for one number of epochs", () => {
+  expect(values({ method: "ewc" }).method).toMatchObject({ backbone: "full" });
+  expect(values({ method: "ewc", order: "llama-1" }).method).toMatchObject({ backbone: "lora" });
+  const joint = values({ method: "mtl", order: "llama-1" });
+  expect(joint.method).toMatchObject({ backbone: "lora" });
+  // The mean of 1, 10, 1 and 1.
+  expect(joint.training).toMatchObject({ epochs: 3, learningRate: 1e-4 });
+});
+
 it("names the nearest preset or method when there is none of that name", () => {
   expect(() => preset({ order: "order-7", method: "n-lora" })).toThrow(
     /there is no preset "order-7"; presets: order-1/,

@@ -5,7 +5,8 @@
 import { ORDERS, taskOrder } from "../data/orders.js";
 import { didYouMean } from "../did-you-mean.js";
 import { ConfigError } from "../errors.js";
-import { METHOD_NAMES, type MethodName } from "../methods/options.js";
+import { METHOD_FACTS } from "../methods/facts.js";
+import { METHOD_NAMES, type MethodName, methodOptions } from "../methods/options.js";
 
 /** Whose values: the paper's text, or the released scripts' where they say something else. */
 export type PresetSource = "paper" | "released";
@@ -108,6 +109,12 @@ const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> =
   "o-lora-n-lora": { lambda: 0.02 },
 };
 
+/** For tasks learned at once: about as many passes over all rows as the tasks get one by one. */
+const meanEpochs = (epochs: PerTaskNumber): number =>
+  typeof epochs === "number"
+    ? epochs
+    : Math.round(epochs.reduce((sum, each) => sum + each, 0) / epochs.length);
+
 /** Order numbers count within a model family. */
 const orderNumber = (order: string): number => Number(order.split("-").at(-1));
 
@@ -137,8 +144,11 @@ export function preset(choice: PresetChoice): PresetValues {
   const penalised = usesLambda ? { lambda: settings.lambda } : {};
   const reading = usesLambda && released ? { penalty: { kind: "released-code" } } : {};
   const ownSettings = method === "o-lora" && protocol === "own" ? ownOLora(order) : null;
+  // A LLaMA of the paper's size does not fit as a whole: one LoRA adapter stands for all weights.
+  const backbone = isLlama && "backbone" in methodOptions[method].shape ? { backbone: "lora" } : {};
+  const isJoint = METHOD_FACTS[method].learns === "jointly";
   const training = {
-    epochs: settings.epochs,
+    epochs: isJoint ? meanEpochs(settings.epochs) : settings.epochs,
     batchSize: released ? (settings.released ?? settings).batchSize : settings.batchSize,
     learningRate: own ?? settings.learningRate,
     ...ownSettings?.training,
@@ -159,6 +169,7 @@ export function preset(choice: PresetChoice): PresetValues {
     lora: { rank: 8, alpha: 32, dropout: 0.1 },
     method: {
       name: method,
+      ...backbone,
       ...penalised,
       ...ownSettings?.method,
       ...(mini && MINI_METHODS[method]),

@@ -6,8 +6,10 @@ import { ConfigError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { HubProgress, RunEvent } from "../learn/events.js";
-import { taskContext, trainTask } from "../learn/learn.js";
+import { JOINT_TASK, jointTask, taskContext, trainTask } from "../learn/learn.js";
+import { METHOD_FACTS } from "../methods/facts.js";
 import type { ActiveMethod } from "../methods/method.js";
+import { trainsAllWeights } from "../methods/options.js";
 import { createMethod } from "../methods/registry.js";
 import { frobeniusNorms, geometrySummary } from "../metrics/geometry.js";
 import { loadModel, readModelFacts } from "../models/registry.js";
@@ -25,7 +27,7 @@ import { checkVocabulary, encodeOptions, encodeTask } from "./encoding.js";
 import { type Prepared, prepare } from "./prepare.js";
 import { openReference } from "./reference.js";
 import { reportsOf } from "./reports.js";
-import { baseOf, finishedTask, forgetTask, type Saving, saveTask } from "./saved-task.js";
+import { baseOf, finishedTask, forgetTask, keptBytes, type Saving, saveTask } from "./saved-task.js";
 import { openStart, type Start } from "./start-from.js";
 
 /** Throws a ConfigError unless the engine can compute on the device. */
@@ -54,7 +56,8 @@ export async function* runExperiment(
   if (config.threads !== null) setThreads(config.threads);
   const { device } = config;
   checkDevice(device);
-  const dtype = config.dtype === "auto" ? defaultDtype(device) : config.dtype;
+  const automatic = trainsAllWeights(config.method) ? "float32" : defaultDtype(device);
+  const dtype = config.dtype === "auto" ? automatic : config.dtype;
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   const revision = said.findLast((event) => event.type === "run-start")?.modelRevision ?? null;
   const {
@@ -96,9 +99,16 @@ export async function* runExperiment(
       startFrom: start.deltas,
       reference: openReference(config, names),
     });
-    const places = names.map((name, index) => ({ name, index }));
+    const { title, learns, needsTaskIdentity } = METHOD_FACTS[config.method.name];
+    const isJoint = learns === "jointly";
+    const places = isJoint
+      ? [{ name: JOINT_TASK, index: names.length - 1 }]
+      : names.map((name, index) => ({ name, index }));
     const first = resume ? folder.nextTask(places, method.saves) : 0;
-    if (first > 0) method.restore(places.slice(0, first).map((place) => finishedTask(saving, place)));
+    if (first > 0) {
+      const finished = places.filter(({ index }) => index < first);
+      method.restore(finished.map((place) => finishedTask(saving, place)));
+    }
     const time = new Date().toISOString();
     yield say({
       type: "run-start",
@@ -116,7 +126,9 @@ export async function* runExperiment(
       engine: { ...recordedEngine(), device, dtype, seed: config.seed },
     };
     folder.writeRecord(foldRecord(said, details)!);
-    for (const message of [...notes, ...start.notes]) yield say({ type: "note", level: "info", message });
+    const identity = needsTaskIdentity ? [`${title} is told which task a row is of when it answers`] : [];
+    for (const message of [...notes, ...start.notes, ...identity])
+      yield say({ type: "note", level: "info", message });
 
     const limits = encodeOptions(tokenizer, model, config);
     const tasks = stream.tasks.map((task) => encodeTask(task, tokenizer, limits));
@@ -133,7 +145,7 @@ export async function* runExperiment(
       for (const [index, task] of tasks.entries()) {
         if (!testsAll && index !== afterIndex) continue;
         if (config.evaluation.tasks === "seen" && afterIndex >= 0 && index > afterIndex) continue;
-        method!.activate(places[index]!);
+        method!.activate({ name: task.name, index });
         const answers = evaluateTask(model, tokenizer, task, index, afterIndex, config.evaluation);
         let next = answers.next();
         for (; !next.done; next = answers.next()) yield say(next.value);
@@ -143,16 +155,18 @@ export async function* runExperiment(
     if (config.evaluation.base && first === 0) yield* evaluate(-1);
 
     const rng = new Rng(config.seed);
-    for (const [index, task] of tasks.entries()) {
+    for (const [turn, place] of places.entries()) {
+      const { index } = place;
       if (index < first) continue;
+      const task = isJoint ? jointTask(tasks) : tasks[index]!;
       const started = performance.now();
       const own = rng.fork(`task ${index + 1}`);
       for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
       const measures = method.measures();
       const delta = method.afterTask(taskContext(task, index, own));
       const seconds = (performance.now() - started) / 1000;
-      saveTask(saving, places[index]!, method, delta);
-      method.saved(finishedTask(saving, places[index]!));
+      saveTask(saving, place, method, delta);
+      method.saved(finishedTask(saving, place));
       yield* evaluate(index);
       yield say({
         type: "task-end",
@@ -161,8 +175,9 @@ export async function* runExperiment(
         seconds,
         deltaNorm: method.deltas && frobeniusNorms(method.deltas.slice(-1))[0]!,
         ...(Object.keys(measures).length > 0 && { measures }),
+        keptBytes: keptBytes(saving, places.slice(0, turn + 1), method),
       });
-      if (index > 0) forgetTask(saving, places[index - 1]!, method);
+      if (turn > 0) forgetTask(saving, places[turn - 1]!, method);
       folder.writeRecord(foldRecord(said, details)!);
     }
     if (method.deltas) details = { ...details, geometry: geometrySummary(method.deltas, start.deltas) };

@@ -1,5 +1,5 @@
 /** What a run folder holds of a finished task, written and read: adapter, model, and what else the method keeps. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { moveDelta } from "../adapters/lora.js";
@@ -9,7 +9,7 @@ import { readModelWeights, writeModelFolder } from "../io/model-folder.js";
 import { readPeft, writePeft } from "../io/peft.js";
 import { type BaseModel, baseModel } from "../io/provenance.js";
 import { SafetensorsFile, writeSafetensors } from "../io/safetensors.js";
-import type { ActiveMethod, FinishedTask, TaskState } from "../methods/method.js";
+import type { ActiveMethod, FinishedTask, Saves, TaskState } from "../methods/method.js";
 import type { LanguageModel } from "../models/language-model.js";
 import type { RunFolder, SavedKind, TaskPlace } from "../runs/run-folder.js";
 import type { Device } from "../tensor/dtype.js";
@@ -62,7 +62,7 @@ function saveAdapter(
   { folder, config, model, base, tasks, startFrom }: Saving,
   task: TaskPlace,
   delta: AdapterDelta,
-  holds: "delta" | "cumulative",
+  holds: NonNullable<Saves["adapter"]>,
 ): void {
   const { index, name } = task;
   const run = runName(config);
@@ -76,8 +76,8 @@ function saveAdapter(
       base,
       title: `${index + 1}-${name} of ${run}`,
       provenance: {
-        holds,
-        tasks: holds === "delta" ? [name] : tasks.slice(0, index + 1),
+        holds: holds === "delta" ? "delta" : "cumulative",
+        tasks: holds === "cumulative" ? tasks.slice(0, index + 1) : [name],
         position: index + 1,
         run,
         method: config.method.name,
@@ -93,6 +93,21 @@ function saveAdapter(
 export function forgetTask({ folder }: Saving, task: TaskPlace, { saves }: ActiveMethod): void {
   if (saves.weights === "last") folder.removeTask("models", task);
   if (saves.state) folder.removeTask("state", task);
+}
+
+/** Bytes of what the method keeps of the finished tasks `tasks`: what it needs to go on, and to answer all of them. */
+export function keptBytes({ folder }: Saving, tasks: readonly TaskPlace[], { saves }: ActiveMethod): number {
+  const last = tasks.slice(-1);
+  const bytes = (kind: SavedKind, of: readonly TaskPlace[]): number => {
+    const folders = of.map((task) => folder.taskFolder(kind, task)).filter((path) => existsSync(path));
+    const files = folders.flatMap((path) => readdirSync(path).map((name) => join(path, name)));
+    return files.reduce((sum, file) => sum + statSync(file).size, 0);
+  };
+  return (
+    bytes("adapters", saves.adapter === "cumulative" ? last : tasks) +
+    bytes("models", saves.weights === "every" ? tasks : last) +
+    bytes("state", last)
+  );
 }
 
 /** A task of the folder whose files can be read, on the model's device. */

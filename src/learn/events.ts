@@ -92,6 +92,8 @@ export type RunEvent =
       readonly deltaNorm: number | null;
       /** What the method measured after the last step; absent where it measures nothing. */
       readonly measures?: Readonly<Record<string, number>>;
+      /** Bytes of what the method keeps to go on and to answer all tasks so far: adapters, models, rows and the like. */
+      readonly keptBytes?: number;
     }
   | { readonly type: "run-end"; readonly time: string; readonly status: "done" | "interrupted" }
   | { readonly type: "run-failed"; readonly time: string; readonly message: string; readonly hint?: string };

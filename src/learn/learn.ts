@@ -43,6 +43,20 @@ export interface EncodedTask {
   readonly parts?: readonly TaskRows[];
 }
 
+/** What all tasks together are called where they are learned at once. */
+export const JOINT_TASK = "joint";
+
+/** The training rows of all tasks as one task. */
+export const jointTask = (tasks: readonly EncodedTask[]): EncodedTask => ({
+  name: JOINT_TASK,
+  labels: null,
+  train: tasks.flatMap(({ train }) => train),
+  test: [],
+  answers: [],
+  inputs: [],
+  parts: tasks.map(({ name, train }) => ({ name, rows: train })),
+});
+
 /** What a method gets to see of a task. */
 export function taskContext(task: EncodedTask, index: number, rng: Rng): TaskContext {
   const own = { name: task.name, rows: task.train };

@@ -15,8 +15,38 @@ export interface MethodFacts {
 const inTurn = { needsTaskIdentity: false, learns: "in-turn" } as const;
 const adapterPerTask = { trains: "a new LoRA adapter per task", ...inTurn };
 
+const backbone = "all weights, or one LoRA adapter (backbone)";
+
 /** One entry per method. */
 export const METHOD_FACTS: Readonly<Record<MethodName, MethodFacts>> = {
+  "seq-ft": { title: "SeqFT", trains: backbone, keeps: "the model", ...inTurn },
+  "per-task-ft": {
+    title: "PerTaskFT",
+    trains: `${backbone}, of the base model, per task`,
+    keeps: "every task's model or adapter",
+    ...inTurn,
+    needsTaskIdentity: true,
+  },
+  mtl: {
+    title: "MTL",
+    trains: `${backbone}, on all tasks at once`,
+    keeps: "nothing",
+    ...inTurn,
+    learns: "jointly",
+  },
+  replay: {
+    title: "Replay",
+    trains: backbone,
+    keeps: "the model, and training rows as text",
+    ...inTurn,
+  },
+  ewc: {
+    title: "EWC",
+    trains: backbone,
+    keeps: "the model, and the Fisher information of its weights",
+    ...inTurn,
+  },
+  lwf: { title: "LwF", trains: backbone, keeps: "the model, the teacher of the next task", ...inTurn },
   "seq-lora": { title: "SeqLoRA", trains: "one LoRA adapter", keeps: "that adapter", ...inTurn },
   "inc-lora": { title: "IncLoRA", keeps: "all adapters", ...adapterPerTask },
   "o-lora": { title: "O-LoRA", keeps: "all adapters", ...adapterPerTask },

@@ -1,11 +1,11 @@
 /** A new adapter per task, the earlier ones frozen: the frame that IncLoRA and everything built on it share. */
-import { withScale } from "../adapters/combine.js";
 import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
 import { disposeDelta, keepDelta, Lora } from "../adapters/lora.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Memory, type MemoryUse } from "./memory.js";
 import type { MethodParts, MethodSetup, TaskContext, Update } from "./method.js";
+import { moduleShapes, openModules, penalisedModules } from "./modules.js";
 import type { MethodName } from "./options.js";
 import type { PenalisedModule } from "./penalties.js";
 
@@ -64,22 +64,9 @@ export function incrementalMethod(
   const memory = new Memory(remembers ?? {});
   let index = 0;
 
-  const shapeOf = ({ name, linear }: (typeof lora.modules)[number]): ModuleShape => {
-    const { inputs, outputs } = linear;
-    return { name, inputs, outputs };
-  };
-  /** Of one layer, all under the stream's scale; what is made for it belongs to the open scope. */
-  const earlierOf = (name: string): LowRankDelta[] =>
-    [...startFrom, ...deltas].flatMap((delta) => {
-      const pair = delta.modules.get(name);
-      return pair
-        ? [withScale({ ...delta, modules: new Map([[name, pair]]) }, lora.scale).modules.get(name)!]
-        : [];
-    });
+  const earlier = (): AdapterDelta[] => [...startFrom, ...deltas];
 
-  tidy(() =>
-    check?.(lora.modules.map((module) => ({ ...shapeOf(module), earlier: earlierOf(module.name) }))),
-  );
+  tidy(() => check?.(moduleShapes(lora, startFrom)));
   for (const delta of startFrom) lora.addFrozen(delta);
 
   return {
@@ -87,12 +74,7 @@ export function incrementalMethod(
       index = task.index;
       const parameters = lora.open(task.rng);
       tidy(() => {
-        const modules = lora.modules.map((module) => ({
-          ...shapeOf(module),
-          ...module.current!,
-          weight: module.linear.weight,
-          earlier: earlierOf(module.name),
-        }));
+        const modules = openModules(lora, earlier());
         memory.refresh(modules);
         shaping.open?.(modules, task);
       });
@@ -100,12 +82,7 @@ export function incrementalMethod(
     },
     penalties() {
       if (!penalties) return {};
-      const modules = lora.modules.map((module, m) => ({
-        ...shapeOf(module),
-        ...module.current!,
-        ...memory.of(m),
-      }));
-      return penalties({ modules, index, scale: lora.scale });
+      return penalties({ modules: penalisedModules(lora, memory), index, scale: lora.scale });
     },
     beforeUpdate: (update) => shaping.beforeUpdate?.(update),
     afterUpdate: (update) => shaping.afterUpdate?.(update),

@@ -75,8 +75,11 @@ export interface FinishedTask {
 
 /** What the run folder holds of finished tasks. */
 export interface Saves {
-  /** What an adapter folder holds to reproduce the model when the folders so far are applied; null: there are none. */
-  readonly adapter: "delta" | "cumulative" | null;
+  /**
+   * What an adapter folder holds: what the task added to the folders before it, everything so far, or all that its own
+   * task needs; null: there are none.
+   */
+  readonly adapter: "delta" | "cumulative" | "alone" | null;
   /** The model's weights after the last task, or after every task. */
   readonly weights: "last" | "every" | null;
   /** Whether `state` of the last task is needed to go on. */

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../test/support/golden.js";
 import {
-  factorsOf,
   learn,
+  METHOD_CASES,
   methodOptions,
+  runTiny,
   tinyMethod,
   tinyModel,
   tinySettings,
@@ -11,16 +12,16 @@ import {
 } from "../../test/support/tiny.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta } from "../adapters/lora.js";
-import type { RunEvent } from "../learn/events.js";
-import { taskContext, trainStep } from "../learn/learn.js";
+import { jointTask, taskContext, trainStep } from "../learn/learn.js";
 import { EVALUATION } from "../nn/context.js";
 import { AdamW } from "../nn/optim.js";
 import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
+import { METHOD_FACTS } from "./facts.js";
 import type { FinishedTask } from "./method.js";
-import { METHOD_NAMES, type SparsityOptions } from "./options.js";
+import { type SparsityOptions, trainsAllWeights } from "./options.js";
 import {
   orthogonalityPenalties,
   type PenalisedModule,
@@ -29,58 +30,38 @@ import {
 } from "./penalties.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 24, 5));
-type Step = Extract<RunEvent, { type: "step" }>;
-const steps = (events: readonly RunEvent[]): Step[] => events.filter((event) => event.type === "step");
+const run = (values: Parameters<typeof runTiny>[0], options: Parameters<typeof runTiny>[2] = {}) =>
+  runTiny(values, tasks, options);
 
-function run(
-  values: object,
-  options: Parameters<typeof learn>[3] = {},
-  lora: Parameters<typeof tinyMethod>[2] = {},
-) {
-  const model = tinyModel();
-  const method = tinyMethod(model, values, lora);
-  const events = learn(model, method, tasks, options);
-  const result = { events, factors: factorsOf(method) };
-  method.dispose();
-  model.dispose();
-  return result;
-}
+describe.each(METHOD_CASES)("%s", (_, values) => {
+  const facts = METHOD_FACTS[values.name];
+  const isFull = trainsAllWeights(methodOptions(values));
 
-describe.each(METHOD_NAMES)("%s", (name) => {
   it("learns with finite losses, repeats exactly under a seed, and leaks nothing", () => {
     const before = liveTensors();
-    const first = run({ name });
+    const first = run(values);
     expect(liveTensors()).toBe(before);
-    expect(steps(first.events)).toHaveLength(9);
-    expect(steps(first.events).every((step) => Number.isFinite(step.taskLoss) && step.gradNorm > 0)).toBe(
-      true,
-    );
-    const second = run({ name });
-    expect(second.factors).toEqual(first.factors);
-    expect(run({ name }, { seed: 2 }).factors).not.toEqual(first.factors);
+    expect(first.steps).toHaveLength(9);
+    expect(first.steps.every((step) => Number.isFinite(step.taskLoss) && step.gradNorm > 0)).toBe(true);
+    expect(run(values).print).toBe(first.print);
+    expect(run(values, { seed: 2 }).print).not.toBe(first.print);
   });
 
-  it("goes on after a restart exactly as if it had not stopped", () => {
-    const whole = run({ name });
-    const model = tinyModel();
-    const early = tinyMethod(model, { name });
+  it.skipIf(facts.learns === "jointly")("goes on after a restart exactly as if it had not stopped", () => {
     const finished: FinishedTask[] = [];
-    learn(model, early, tasks.slice(0, 2), { finished });
-    early.dispose();
-    const late = tinyMethod(model, { name });
-    late.restore(finished);
-    learn(model, late, tasks, { first: 2 });
-    expect(factorsOf(late)).toEqual(whole.factors);
-    late.dispose();
-    model.dispose();
+    const whole = run(values, { finished });
+    expect(run(values, { finished: finished.slice(0, 2), first: 2 }).print).toBe(whole.print);
   });
 
-  it("changes nothing but its own adapter", () => {
+  it(isFull ? "changes every weight that learning reaches" : "changes nothing but its own adapter", () => {
     const model = tinyModel();
-    const weights = [...model.linears.values()].map((linear) => linear.weight.toArray());
-    const method = tinyMethod(model, { name });
-    learn(model, method, tasks.slice(0, 1));
-    expect([...model.linears.values()].map((linear) => linear.weight.toArray())).toEqual(weights);
+    const weights = () => [...model.weights.values()].map((weight) => weight.toArray());
+    const before = weights();
+    const method = tinyMethod(model, values, {}, [], tasks);
+    learn(model, method, facts.learns === "jointly" ? [jointTask(tasks)] : tasks.slice(0, 1));
+    const after = weights();
+    const changed = before.filter((weight, index) => weight.some((value, i) => value !== after[index]![i]));
+    expect(changed).toHaveLength(isFull ? before.length : 0);
     method.dispose();
     model.dispose();
   });
@@ -93,6 +74,30 @@ it("trains the same weights with IncLoRA, N-LoRA at lambda 0 and O-LoRA at lambd
   expect(run({ name: "o-lora-n-lora", lambda: 0, lambda1: 0 }).factors).toEqual(plain);
   expect(run({ name: "n-lora" }).factors).not.toEqual(plain);
   expect(run({ name: "o-lora" }).factors).not.toEqual(plain);
+});
+
+it("takes N-LoRA's penalty as a part of any method that trains an adapter", () => {
+  const one = [tasks[0]!];
+  const sparsity = { lambda: 0.1 };
+  const nLora = runTiny({ name: "n-lora", lambda: 0.1 }, one);
+  for (const name of ["seq-lora", "replay", "ewc", "lwf", "per-task-ft"] as const) {
+    const values = name === "seq-lora" ? { name } : { name, backbone: "lora" };
+    // On the first task all of them are one adapter with the penalty.
+    const part = runTiny({ ...values, sparsity }, one);
+    expect(part.factors, name).toEqual(nLora.factors);
+    expect(part.steps.map(({ penalties }) => penalties)).toEqual(
+      nLora.steps.map(({ penalties }) => penalties),
+    );
+    expect(runTiny({ ...values, sparsity: { lambda: 0 } }, one).factors).toEqual(
+      runTiny(values, one).factors,
+    );
+  }
+  const steered = { lambda: 0.1, target: { gsr: 0.3, every: 1 } };
+  const loop = runTiny({ name: "n-lora", ...steered }, one);
+  expect(loop.factors).not.toEqual(nLora.factors);
+  expect(runTiny({ name: "seq-lora", sparsity: steered }, one).factors).toEqual(loop.factors);
+  const last = run({ name: "replay", backbone: "lora", sparsity }).steps.at(-1)!;
+  expect(Object.keys(last.penalties).sort()).toEqual(["replay", "sparsity"]);
 });
 
 it("makes updates sparser with N-LoRA and A more orthogonal with O-LoRA", () => {

@@ -1,6 +1,6 @@
 /**
  * The options of every method, as schemas; the config's `method` is told apart by `name`. Methods take their option types
- * from here. Defaults and meanings: N-LoRA (arXiv 2410.10179) and its released code; O-LoRA's released code.
+ * from here. Defaults and meanings: N-LoRA (arXiv 2410.10179) and its released code; O-LoRA's released code; docs/methods.md.
  */
 import { z } from "zod";
 import { choice, flag, group, number, perTask, text, whole } from "../settings.js";
@@ -116,9 +116,95 @@ const masks = {
     .describe("a stream that needs more than there are is refused, or later tasks share those used least"),
 };
 
+/** N-LoRA's penalty as a part of methods that train one adapter. */
+const withSparsity = {
+  sparsity: group(sparsity)
+    .nullable()
+    .default(null)
+    .describe("N-LoRA's penalty on the adapter, with the options of n-lora; null: none"),
+};
+
+/** What methods train that do not open an adapter per task. */
+const withBackbone = {
+  backbone: choice(["full", "lora"])
+    .default("full")
+    .describe("what is trained: all weights of the model, or one LoRA adapter"),
+  ...withSparsity,
+};
+
+const MEMORY = "{ fraction: 0.02 }, { perTask: 100 }, { perClass: 20 } or { totalWithReservoir: 500 }";
+
+const replay = {
+  ...withBackbone,
+  memory: z
+    .union(
+      [
+        group({ fraction: number({ min: 0, max: 1 }) }),
+        group({ perTask: whole({ min: 0 }) }),
+        group({ perClass: whole({ min: 0 }) }),
+        group({ totalWithReservoir: whole({ min: 1 }) }),
+      ],
+      { error: MEMORY },
+    )
+    .default({ fraction: 0.02 })
+    .describe(
+      "training rows kept: a share of each task's (at least one per class), rows per task or per class, or one bounded reservoir",
+    ),
+  rho: number({ min: 0, below: 1 })
+    .default(0.25)
+    .describe("share of replayed rows in a batch, and weight of their loss (schedule mixed)"),
+  schedule: choice(["mixed", "everyK"])
+    .default("mixed")
+    .describe("replayed rows join every batch, or are a batch of their own after every k batches"),
+  k: whole({ min: 1 }).default(10).describe("schedule everyK: batches between two replayed ones"),
+};
+
+const ewc = {
+  ...withBackbone,
+  lambda: perTask("number", { min: 0 })
+    .default(10)
+    .describe("weight of (1/2) sum F (theta - theta*)^2, F of mean one; one number or one per task"),
+  fisher: choice(["empirical", "sampled", "batched"])
+    .default("empirical")
+    .describe(
+      "squared gradients per row of its gold answer or of one drawn from the model, or of batch means",
+    ),
+  rows: whole({ min: 1 }).default(512).describe("training rows that the Fisher information is measured on"),
+  fisherBatch: whole({ min: 1 }).default(32).describe("fisher batched: rows per mean"),
+  mode: choice(["online", "separate"])
+    .default("online")
+    .describe("one accumulated Fisher around the last weights, or one of each task around its own"),
+  gamma: number({ min: 0, max: 1 }).default(1).describe("mode online: F <- gamma F + F_t"),
+};
+
+const lwf = {
+  ...withBackbone,
+  tau: number({ above: 0 }).default(2).describe("temperature of teacher and student"),
+  lambdaO: perTask("number", { min: 0 })
+    .default(1)
+    .describe("weight of KL(teacher || student) at the label tokens; one number or one per task"),
+  scaleByTau2: flag().default(false).describe("multiply the term by tau^2"),
+};
+
+const mtl = {
+  ...withBackbone,
+  mixing: choice(["proportional", "equal", "temperature"])
+    .default("proportional")
+    .describe(
+      "rows of all tasks shuffled, a batch of each task per step (losses summed), or tasks drawn by n^(1/tau)",
+    ),
+  tau: number({ above: 0 }).default(2).describe("mixing temperature: 1 is proportional, large is uniform"),
+};
+
 /** One line per method. The keys are the methods' names. */
 export const methodOptions = {
-  "seq-lora": group({ name: z.literal("seq-lora") }),
+  "seq-ft": group({ name: z.literal("seq-ft"), ...withBackbone }),
+  "per-task-ft": group({ name: z.literal("per-task-ft"), ...withBackbone }),
+  mtl: group({ name: z.literal("mtl"), ...mtl }),
+  replay: group({ name: z.literal("replay"), ...replay }),
+  ewc: group({ name: z.literal("ewc"), ...ewc }),
+  lwf: group({ name: z.literal("lwf"), ...lwf }),
+  "seq-lora": group({ name: z.literal("seq-lora"), ...withSparsity }),
   "inc-lora": group({ name: z.literal("inc-lora") }),
   "o-lora": group({ name: z.literal("o-lora"), ...orthogonality }),
   "n-lora": group({ name: z.literal("n-lora"), ...sparsity }),
@@ -139,7 +225,17 @@ export type MethodName = keyof typeof methodOptions;
 /** The options of one method, with its name. */
 export type MethodOptions<Name extends MethodName = MethodName> = z.output<(typeof methodOptions)[Name]>;
 export type SparsityOptions = Omit<MethodOptions<"n-lora">, "name">;
+export type MemoryOptions = Pick<MethodOptions<"replay">, "memory" | "rho" | "schedule" | "k">;
+export type FisherOptions = Omit<MethodOptions<"ewc">, "name" | "backbone" | "sparsity">;
 export type OrthogonalityOptions = Omit<MethodOptions<"o-lora">, "name">;
+
+/** Whether a method trains all weights of the model, and not adapters. */
+export const trainsAllWeights = (options: MethodOptions): boolean =>
+  "backbone" in options && options.backbone === "full";
+
+/** The learning rate of a run that names none. */
+export const defaultLearningRate = (options: MethodOptions): number =>
+  trainsAllWeights(options) ? 1e-4 : 1e-3;
 
 export const METHOD_NAMES = Object.keys(methodOptions) as MethodName[];
 /** Methods that need nothing but a stream; the others are controls, matched to a finished run of it. */

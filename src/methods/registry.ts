@@ -1,17 +1,30 @@
 /** One line per method; the names and options are those of options.ts. */
+
+import { ewc } from "./ewc.js";
 import { incLora } from "./inc-lora.js";
+import { lwf } from "./lwf.js";
 import { maskLora } from "./mask-lora.js";
 import { type ActiveMethod, type Method, type MethodSetup, withDefaults } from "./method.js";
+import { mtl } from "./mtl.js";
 import { nLora } from "./n-lora.js";
 import { normMatchedLora } from "./norm-matched-lora.js";
 import { oLora } from "./o-lora.js";
 import { oLoraNLora } from "./o-lora-n-lora.js";
 import type { MethodName } from "./options.js";
+import { perTaskFt } from "./per-task-ft.js";
 import { proxLora } from "./prox-lora.js";
 import { randomSupportLora } from "./random-support-lora.js";
+import { replay } from "./replay.js";
+import { seqFt } from "./seq-ft.js";
 import { seqLora } from "./seq-lora.js";
 
 export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
+  "seq-ft": seqFt,
+  "per-task-ft": perTaskFt,
+  mtl,
+  replay,
+  ewc,
+  lwf,
   "seq-lora": seqLora,
   "inc-lora": incLora,
   "o-lora": oLora,

@@ -1,7 +1,7 @@
 /** Streams that start from adapters made elsewhere: frozen, in the forward pass, in penalties and metrics. */
 import { describe, expect, it } from "vitest";
 import { expectClose, type GoldenBatch, goldenBatch, readGolden } from "../../test/support/golden.js";
-import { learn, tinyLora, tinyMethod, tinyModel, tinyTask } from "../../test/support/tiny.js";
+import { learn, methodOptions, tinyLora, tinyMethod, tinyModel, tinyTask } from "../../test/support/tiny.js";
 import { withScale } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { Lora } from "../adapters/lora.js";
@@ -13,7 +13,7 @@ import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
 import { inference, noGrad } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
-import { METHOD_NAMES } from "./options.js";
+import { METHOD_NAMES, trainsAllWeights } from "./options.js";
 
 const SCALE = tinyLora.alpha / tinyLora.rank;
 const example = readGolden<GoldenBatch>("t5-classic");
@@ -63,7 +63,9 @@ const made = (): AdapterDelta[] => [
   withScale(foreign("same", ["q", "v"], 4, SCALE), SCALE),
 ];
 
-describe.each(METHOD_NAMES)("%s on adapters of others", (name) => {
+const ADAPTER_METHODS = METHOD_NAMES.filter((name) => !trainsAllWeights(methodOptions({ name })));
+
+describe.each(ADAPTER_METHODS)("%s on adapters of others", (name) => {
   it.each(["stacked", "merged"] as const)(
     "starts at them, %s, and leaves them as they are",
     (previousAdapters) => {

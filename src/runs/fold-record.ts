@@ -67,6 +67,7 @@ export function foldRecord(events: readonly RunEvent[], details: RecordDetails =
     ...([...ends.values()].some(({ measures }) => measures) && {
       measures: tasks.map((_, index) => ends.get(index)?.measures ?? null),
     }),
+    keptBytes: tasks.map((_, index) => ends.get(index)?.keptBytes ?? null),
     outOfLabelRate,
     ...(details.geometry ?? UNMEASURED),
     penalty: details.penalty ?? {},

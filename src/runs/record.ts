@@ -48,6 +48,8 @@ export interface RunRecord extends GeometrySummary {
   readonly deltaNorms: readonly (number | null)[];
   /** What the method measured of each task's adapter at its end; absent where no method does. */
   readonly measures?: readonly (Readonly<Record<string, number>> | null)[];
+  /** After each task, bytes of what the method keeps to go on and to answer all tasks so far. */
+  readonly keptBytes: readonly (number | null)[];
   /** Same layout as `accuracy`: share of predictions outside the task's label set, in [0, 1]. */
   readonly outOfLabelRate: readonly (readonly (number | null)[])[];
   /** What was penalised: kind, normalisation, coefficients and their unit, as used per task. */

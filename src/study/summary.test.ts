@@ -33,6 +33,7 @@ function run(
     backwardTransfer: -20,
     ownTaskAccuracy: 75,
     deltaNorms: [1, 3],
+    keptBytes: [100, 200],
     outOfLabelRate: [],
     penalty: {},
     engine: {},

@@ -1,12 +1,15 @@
 /** A tiny model and made-up rows for tests of the loop and the methods. */
+import { createHash } from "node:crypto";
 import type { AdapterDelta } from "../../src/adapters/delta.js";
 import { targetLinears } from "../../src/adapters/lora.js";
 import type { EncodedExample } from "../../src/data/encode.js";
 import type { RunEvent } from "../../src/learn/events.js";
 import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
-import { taskContext, trainTask } from "../../src/learn/learn.js";
+import { jointTask, taskContext, trainTask } from "../../src/learn/learn.js";
+import { METHOD_FACTS } from "../../src/methods/facts.js";
 import type { ActiveMethod, FinishedTask } from "../../src/methods/method.js";
 import {
+  METHOD_NAMES,
   methodOptions as METHOD_SHAPES,
   type MethodName,
   type MethodOptions,
@@ -60,25 +63,38 @@ export const tinyLora = {
   seqDelta: "snapshot" as "snapshot" | "increment",
 };
 
-export const methodOptions = (values: object): MethodOptions<MethodName> => methodSchema.parse(values);
+/** The ids as text, as a row's own text would be. */
+const textOf = ({ source, target }: EncodedExample) => ({
+  input: source.join(" "),
+  output: target.join(" "),
+});
+
+const isControl = (name: MethodName): boolean => "reference" in METHOD_SHAPES[name].shape;
+
+/** Options as a config gives them, the others by default; controls follow a run that is not there. */
+export function methodOptions(values: object): MethodOptions<MethodName> {
+  const { name } = values as { readonly name: MethodName };
+  return methodSchema.parse(isControl(name) ? { reference: "elsewhere", ...values } : values);
+}
+
+const THREE_TASKS = ["alpha", "beta", "gamma"].map((name) => ({ name, train: [] }));
 
 export function tinyMethod(
   model: LanguageModel,
   values: object,
   lora: Partial<typeof tinyLora> = {},
   startFrom: readonly AdapterDelta[] = [],
+  tasks: readonly Pick<EncodedTask, "name" | "train">[] = THREE_TASKS,
 ): ActiveMethod {
-  const { name } = values as { readonly name: MethodName };
-  const isControl = "reference" in METHOD_SHAPES[name].shape;
-  const options = methodOptions(isControl ? { reference: "elsewhere", ...values } : values);
+  const options = methodOptions(values);
   const settings = { ...tinyLora, ...lora };
   return createMethod({
     model,
     lora: settings,
     options,
-    tasks: ["alpha", "beta", "gamma"].map((task) => ({ name: task, labels: null, train: [] })),
+    tasks: tasks.map(({ name, train }) => ({ name, labels: [], train: train.map(textOf) })),
     startFrom,
-    reference: isControl ? tinyReference(model, settings.targetModules) : null,
+    reference: isControl(options.name) ? tinyReference(model, settings.targetModules) : null,
   });
 }
 
@@ -156,6 +172,52 @@ export function learn(
     method.saved(saved);
   }
   return events;
+}
+
+/** A method's options as a config gives them. */
+export type MethodValues = { readonly name: MethodName } & Readonly<Record<string, unknown>>;
+
+/** Every method by default, and those with a choice of backbone with an adapter as well. */
+export const METHOD_CASES: readonly (readonly [label: string, values: MethodValues])[] = METHOD_NAMES.flatMap(
+  (name) => {
+    const own = [name, { name }] as const;
+    return "backbone" in methodOptions({ name })
+      ? [own, [`${name} with an adapter`, { name, backbone: "lora" }] as const]
+      : [own];
+  },
+);
+
+/** Trains a stream of tasks, whole or behind some that are finished, and says how it ended. */
+export function runTiny(
+  values: MethodValues,
+  tasks: readonly EncodedTask[],
+  options: Parameters<typeof learn>[3] = {},
+  lora: Partial<typeof tinyLora> = {},
+) {
+  const model = tinyModel();
+  const method = tinyMethod(model, values, lora, [], tasks);
+  if (options.finished && options.first) method.restore(options.finished);
+  const isJoint = METHOD_FACTS[values.name].learns === "jointly";
+  const events = isJoint
+    ? learn(model, method, [...tasks.slice(0, -1), jointTask(tasks)], { ...options, first: tasks.length - 1 })
+    : learn(model, method, tasks, options);
+  const result = {
+    events,
+    steps: events.filter((event) => event.type === "step"),
+    print: fingerprint(model, method),
+    factors: method.deltas ? factorsOf(method) : [],
+  };
+  method.dispose();
+  model.dispose();
+  return result;
+}
+
+/** Tells whether two runs ended alike: a digest of all weights of the model and all adapters of the method. */
+export function fingerprint(model: LanguageModel, method: ActiveMethod): string {
+  const hash = createHash("sha256");
+  for (const weight of model.weights.values()) hash.update(weight.toBytes());
+  for (const values of method.deltas ? factorsOf(method) : []) hash.update(Float32Array.from(values));
+  return hash.digest("hex");
 }
 
 /** Every factor of every finished task, as numbers. */
