@@ -63,6 +63,17 @@ export interface ReportedError {
   readonly stack?: string | undefined;
 }
 
+/** An error that was reported, thrown again: the message, kind and hint it had. */
+export class ReportedFailure extends NloraError {
+  readonly code: string;
+
+  constructor({ message, code = "failed", hint, stack }: ReportedError) {
+    super(message, hint === undefined ? {} : { hint });
+    this.code = code;
+    if (stack !== undefined) this.stack = stack;
+  }
+}
+
 /** An error of any origin in that form. */
 export function reported(error: unknown): ReportedError {
   if (error instanceof NloraError) {

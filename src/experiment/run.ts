@@ -2,7 +2,6 @@
 import { basename } from "node:path";
 import { disposeDelta } from "../adapters/lora.js";
 import { lengthReport } from "../data/lengths.js";
-import { ConfigError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { HubProgress, RunEvent } from "../learn/events.js";
@@ -19,9 +18,8 @@ import { readJournal } from "../runs/journal.js";
 import type { RunOptions } from "../runs/protocol.js";
 import type { RunRecord } from "../runs/record.js";
 import type { RunFolder } from "../runs/run-folder.js";
-import { defaultDtype, engineReport } from "../tensor/engine-report.js";
+import { checkDevice, defaultDtype, engineReport } from "../tensor/engine-report.js";
 import { setThreads } from "../tensor/grad.js";
-import { guarded } from "../tensor/native.js";
 import type { Config } from "./config.js";
 import { checkVocabulary, encodeOptions, encodeTask } from "./encoding.js";
 import { type Prepared, prepare } from "./prepare.js";
@@ -29,19 +27,6 @@ import { openReference } from "./reference.js";
 import { reportsOf } from "./reports.js";
 import { baseOf, finishedTask, forgetTask, keptBytes, type Saving, saveTask } from "./saved-task.js";
 import { openStart, type Start } from "./start-from.js";
-
-/** Throws a ConfigError unless the engine can compute on the device. */
-export function checkDevice(device: Config["device"]): void {
-  if (device === "cpu") return;
-  const { cudaDevices, version } = guarded((engine) => engine.systemInfo());
-  if (cudaDevices > 0) return;
-  throw new ConfigError(
-    `device: expected cpu, found ${device}; the engine (libtorch ${version}) sees no CUDA device`,
-    {
-      hint: "set device: cpu, or build the engine against a libtorch with CUDA (set LIBTORCH); nlora doctor shows what it sees",
-    },
-  );
-}
 
 /**
  * Trains and evaluates as `runs/protocol.ts` describes. Yields every event from `run-start` to `run-end`; writes

@@ -1,7 +1,7 @@
 /** The engine in a process of its own, so that computing never holds up whoever serves the requests. */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { NloraError, type ReportedError } from "../errors.js";
+import { type ReportedError, ReportedFailure } from "../errors.js";
 import { workerEnvironment } from "../runs/launch.js";
 import type { Engine, EngineInfo, EngineOptions } from "./engine.js";
 import type { FromEngine, ToEngine } from "./engine-protocol.js";
@@ -12,16 +12,6 @@ const WORKER = fileURLToPath(new URL("./engine-worker.js", import.meta.url));
 
 /** How long the process may take to finish its step when it is closed, before it is killed. */
 const CLOSE_MILLISECONDS = 5000;
-
-/** An error of the process with the kind and the words it had there. */
-class RemoteError extends NloraError {
-  readonly code: string;
-
-  constructor({ message, hint, code = "engine" }: ReportedError) {
-    super(message, hint === undefined ? {} : { hint });
-    this.code = code;
-  }
-}
 
 export class EngineProcess implements Engine {
   readonly info: EngineInfo;
@@ -62,7 +52,7 @@ export class EngineProcess implements Engine {
     tell(child, { type: "open", source, options });
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null, signal: NodeJS.Signals | null) =>
-        reject(new RemoteError(describe(code, signal)));
+        reject(new ReportedFailure(describe(code, signal)));
       child.once("error", reject);
       child.once("exit", onExit);
       child.once("message", (message: FromEngine) => {
@@ -72,7 +62,7 @@ export class EngineProcess implements Engine {
           return;
         }
         child.kill("SIGKILL");
-        if (message.type === "failed") reject(new RemoteError(message.error));
+        if (message.type === "failed") reject(new ReportedFailure(message.error));
       });
     });
   }

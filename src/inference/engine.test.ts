@@ -52,8 +52,8 @@ const request = (text: string, changes: Partial<GenerationRequest> = {}): Genera
 
 async function collect(one: GenerationRequest, signal?: AbortSignal): Promise<GenerationEvent[]> {
   const events: GenerationEvent[] = [];
-  for await (const event of generate(engine, one, signal)) events.push(event);
-  return events;
+  for await (const { event } of generate(engine, [one], signal)) events.push(event);
+  return events.filter(({ type }) => type !== "start");
 }
 
 const textOf = (events: readonly GenerationEvent[]): string =>
@@ -101,7 +101,7 @@ describe("an engine", () => {
   it("calls a request off when its reader leaves or aborts, and goes on with the others", async () => {
     const long = { sampling: null, maxNewTokens: 200, state: "tiny" };
     const other = collect(request("Another one", { sampling: null }));
-    for await (const _ of generate(engine, request("A long story", long))) break;
+    for await (const _ of generate(engine, [request("A long story", long)])) break;
     const abort = new AbortController();
     const aborted = collect(request("A long story", long), abort.signal);
     setImmediate(() => abort.abort());
@@ -161,7 +161,7 @@ describe("prompts", () => {
 /** Events by choice, in their order. */
 function sorted(events: readonly GenerationEvent[]): unknown[] {
   return [0, 1].map((choice) => {
-    const own = events.filter((event) => event.type !== "failed" && event.choice === choice);
+    const own = events.filter((event) => "choice" in event && event.choice === choice);
     return { text: textOf(own), end: own.at(-1) };
   });
 }

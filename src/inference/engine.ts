@@ -1,10 +1,13 @@
 /** Something that answers requests: the scheduler with a loop that drives it, here or in another process. */
 import { setImmediate as turn } from "node:timers/promises";
-import { CheckpointError, type ReportedError, reported } from "../errors.js";
+import { promptsOf } from "../data/collate.js";
+import { type ReportedError, reported } from "../errors.js";
+import { checkVocabulary } from "../experiment/encoding.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
+import { type Beam, type BeamOptions, beamSearch } from "../models/beam-search.js";
 import type { Device, DType } from "../tensor/dtype.js";
-import { defaultDtype } from "../tensor/engine-report.js";
-import { setThreads } from "../tensor/grad.js";
+import { checkDevice, defaultDtype } from "../tensor/engine-report.js";
+import { inference, setThreads } from "../tensor/grad.js";
 import type { ModelSource } from "./model-source.js";
 import { ModelStates } from "./model-states.js";
 import type { GenerationEvent, GenerationRequest } from "./request.js";
@@ -59,15 +62,14 @@ export class LocalEngine implements Engine {
   /** Loads everything. Throws a CheckpointError for a model, adapter or tokenizer that does not fit. */
   static open(source: ModelSource, { dtype, device, threads, limits }: EngineOptions): LocalEngine {
     if (threads !== null) setThreads(threads);
+    checkDevice(device);
     const tokenizer = Tokenizer.fromFolder(source.folder);
     const states = ModelStates.open(source, dtype === "auto" ? defaultDtype(device) : dtype, device);
-    const { vocabularySize } = states.model;
-    if (tokenizer.vocabSize > vocabularySize) {
+    try {
+      checkVocabulary(tokenizer, states.model, source.folder);
+    } catch (error) {
       states.dispose();
-      throw new CheckpointError(
-        `the tokenizer of ${source.folder} has ${tokenizer.vocabSize} tokens, the model's embedding has ${vocabularySize} rows`,
-        { hint: "use the tokenizer.json that belongs to this checkpoint" },
-      );
+      throw error;
     }
     return new LocalEngine(states, new Scheduler(states, tokenizer, limits));
   }
@@ -85,6 +87,24 @@ export class LocalEngine implements Engine {
     }
     this.#working ??= this.#work();
     return () => this.#scheduler.cancel(request.id);
+  }
+
+  /** Answers by beam search, best first for each prompt; nothing else is computed meanwhile. */
+  searchBeams(
+    state: string,
+    prompts: readonly (readonly number[])[],
+    options: Omit<BeamOptions, "endIds">,
+  ): Beam[][] {
+    this.#states.use(state);
+    const { model } = this.#states;
+    const rows = prompts.map((prompt) => ({ source: [...prompt] }));
+    const decoding = inference(() => model.startDecoding(promptsOf(rows, model)));
+    return beamSearch(decoding, { ...options, endIds: model.endIds });
+  }
+
+  /** Whether a token ends an answer. */
+  isEnd(token: number): boolean {
+    return this.#states.model.endIds.includes(token);
   }
 
   async #work(): Promise<void> {
@@ -108,37 +128,48 @@ export class LocalEngine implements Engine {
   }
 }
 
-/** The events of one request, in order. Whoever stops reading, or aborts, calls the request off. */
+/** An event and the place of its request in the list. */
+export interface RequestEvent {
+  readonly request: number;
+  readonly event: GenerationEvent;
+}
+
+/**
+ * The events of some requests as they come, until all have ended or one has failed; that is then the last event. Whoever
+ * stops reading, or aborts, calls the requests off.
+ */
 export async function* generate(
   engine: Engine,
-  request: GenerationRequest,
+  requests: readonly GenerationRequest[],
   signal?: AbortSignal,
-): AsyncGenerator<GenerationEvent, void> {
-  const events: GenerationEvent[] = [];
+): AsyncGenerator<RequestEvent, void> {
+  const events: RequestEvent[] = [];
   let wake = () => {};
-  const cancel = engine.submit(request, (event) => {
-    events.push(event);
-    wake();
-  });
   const onAbort = () => wake();
   signal?.addEventListener("abort", onAbort);
-  let open = request.choices;
+  const cancels = requests.map((each, request) =>
+    engine.submit(each, (event) => {
+      events.push({ request, event });
+      wake();
+    }),
+  );
+  let open = requests.reduce((sum, { choices }) => sum + choices, 0);
   try {
     while (open > 0 && !signal?.aborted) {
-      const event = events.shift();
-      if (!event) {
+      const next = events.shift();
+      if (!next) {
         await new Promise<void>((resolve) => {
           wake = resolve;
           if (signal?.aborted) resolve();
         });
         continue;
       }
-      if (event.type === "end") open--;
-      if (event.type === "failed") open = 0;
-      yield event;
+      if (next.event.type === "end") open--;
+      yield next;
+      if (next.event.type === "failed") break;
     }
   } finally {
     signal?.removeEventListener("abort", onAbort);
-    if (open > 0) cancel();
+    if (open > 0) for (const cancel of cancels) cancel();
   }
 }

@@ -74,7 +74,7 @@ describe("the source that a reference names", () => {
   it("is refused when it is not there or makes no sense", async () => {
     await expect(findSource(join(root, "nothing"))).rejects.toThrow(CheckpointError);
     await expect(findSource(run, { task: "9" })).rejects.toThrow(
-      "has the finished tasks 1 (first), 2 (second), 3 (third), and 0",
+      "there is no task 9; finished are 1 (first), 2 (second), 3 (third)",
     );
     await expect(findSource(model, { task: "1" })).rejects.toThrow(UsageError);
     await expect(findSource(run, { adapters: [adapter(0)] })).rejects.toThrow(UsageError);
@@ -83,9 +83,7 @@ describe("the source that a reference names", () => {
     mkdirSync(torn);
     cpSync(run, torn, { recursive: true });
     rmSync(adapter(0, torn), { recursive: true });
-    await expect(findSource(torn)).rejects.toThrow(
-      "has to be applied together with adapters that are not there",
-    );
+    await expect(findSource(torn)).rejects.toThrow(`there is no ${adapter(0, torn)}`);
   });
 });
 

@@ -2,14 +2,14 @@
  * What is to be run: a model's folder and, on top of it, states made of adapters (those of a run after each task, or
  * adapters named by hand). Plain values, found without the engine, which may be in another process.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { CheckpointError, UsageError } from "../errors.js";
+import { basename, resolve } from "node:path";
+import { UsageError } from "../errors.js";
 import { findModel } from "../experiment/prepare.js";
 import type { HubOptions } from "../hub/snapshot.js";
 import { peftMetadata } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
 import { RunFolder } from "../runs/run-folder.js";
+import { isRunFolder, runState } from "../runs/run-state.js";
 
 /** The model as it is after some adapters. */
 export interface ModelState {
@@ -42,7 +42,7 @@ export interface SourceOptions {
  * NloraError when there is no such thing, or when a task or adapter is missing.
  */
 export async function findSource(reference: string, options: SourceOptions = {}): Promise<ModelSource> {
-  if (existsSync(join(reference, "config.yaml"))) return sourceOfRun(reference, options);
+  if (isRunFolder(reference)) return sourceOfRun(reference, options);
   const { task, adapters = [], hub } = options;
   if (task !== undefined) {
     throw new UsageError(`--task ${task} needs the folder of a run, ${reference} is none`, {
@@ -58,7 +58,8 @@ function withAdapters(folder: string, reference: string, adapters: readonly stri
   if (adapters.length === 0) return { folder, states: [base], preferred: base.id, notes: [] };
   const paths = adapters.map((path) => resolve(path));
   const notes = paths.flatMap((path) => {
-    const missing = needsOf(path).filter((need) => !paths.includes(need));
+    const needs = readProvenance(peftMetadata(path))?.needs ?? [];
+    const missing = needs.map((need) => resolve(path, need)).filter((need) => !paths.includes(need));
     return missing.length === 0
       ? []
       : [`${path} is a part of an update: the model it was made for also needs ${missing.join(", ")}`];
@@ -72,89 +73,20 @@ function withAdapters(folder: string, reference: string, adapters: readonly stri
 const nameOf = (reference: string): string =>
   reference === "builtin" ? "t5-mini" : basename(resolve(reference.replace(/@[^/@]*$/, "")));
 
-interface Place {
-  readonly index: number;
-  readonly task: string;
-  readonly path: string;
-}
-
-/** Folders <k>-<task> of a part of a run, in the order of the tasks. */
-function places(run: string, part: string): Place[] {
-  const folder = join(run, part);
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .map((name) => ({ match: /^([1-9]\d*)-(.+)$/.exec(name), path: join(folder, name) }))
-    .flatMap(({ match, path }) =>
-      match && statSync(path).isDirectory() ? [{ index: Number(match[1]), task: match[2]!, path }] : [],
-    )
-    .sort((a, b) => a.index - b.index);
-}
-
-async function sourceOfRun(
-  reference: string,
-  { task, adapters = [], hub }: SourceOptions,
-): Promise<ModelSource> {
+async function sourceOfRun(run: string, { task, adapters = [], hub }: SourceOptions): Promise<ModelSource> {
   if (adapters.length > 0) {
     throw new UsageError("--adapter and the folder of a run exclude each other", {
       hint: "name the run's base model instead, and every adapter",
     });
   }
-  const runFolder = new RunFolder(reference);
-  const run = runFolder.path;
-  const config = runFolder.readConfig();
-  const folder = await findModel(config, hub, runFolder.readRecord()?.modelRevision ?? null);
+  const { tasks, config } = runState(run);
+  const states = tasks.map((name, index): ModelState => {
+    const { start, adapters: own } = runState(run, name);
+    return { id: `${index + 1}-${name}`, adapters: [...start.map(({ folder }) => folder), ...own] };
+  });
+  const revision = new RunFolder(run).readRecord()?.modelRevision ?? null;
   const base: ModelState = { id: nameOf(config.model), adapters: [] };
-  const trained = places(run, "adapters");
-  const whole = places(run, "models");
-  if (trained.length === 0 && whole.length === 0) {
-    throw new UsageError(`${run}: no task of this run is finished, so there is nothing to ask`, {
-      hint: `name its base model instead: ${config.model}`,
-    });
-  }
-  if (trained.length === 0) {
-    // The method changes the model itself, so every task is a model of its own.
-    const chosen = choose(whole, task, run);
-    if (chosen === null) return withAdapters(folder, config.model, []);
-    const state = { id: basename(chosen.path), adapters: [] };
-    return { folder: chosen.path, states: [state], preferred: state.id, notes: [] };
-  }
-  const states = trained.map(({ path }) => ({ id: basename(path), adapters: [...needsOf(path), path] }));
-  const chosen = choose(trained, task, run);
-  return {
-    folder,
-    states: [base, ...states],
-    preferred: chosen === null ? base.id : basename(chosen.path),
-    notes: [],
-  };
-}
-
-/** The place that `--task` names, the last one by default; null: the base model. */
-function choose(all: readonly Place[], task: string | undefined, run: string): Place | null {
-  if (task === undefined) return all.at(-1)!;
-  if (task === "0") return null;
-  const found = all.find((place) => place.task === task) ?? all.find((place) => String(place.index) === task);
-  if (found) return found;
-  const names = all.map(({ index, task: name }) => `${index} (${name})`).join(", ");
-  throw new UsageError(`--task ${task}: ${run} has the finished tasks ${names}, and 0 (the base model)`);
-}
-
-/** Folders that an adapter has to be applied together with, as it says itself. */
-function needsOf(adapter: string): string[] {
-  const metadata = peftMetadata(adapter);
-  const provenance = readProvenance(metadata);
-  if (provenance?.holds === "delta" && metadata["nlora.needs"] === undefined && provenance.position !== 1) {
-    throw new CheckpointError(
-      `${adapter} is one task's update and does not say what it has to be applied with: it was made by an earlier version`,
-      { hint: "name the base model and every adapter in order with --adapter" },
-    );
-  }
-  const needs = (provenance?.needs ?? []).map((need) => resolve(adapter, need));
-  const missing = needs.filter((need) => !existsSync(need));
-  if (missing.length === 0) return needs;
-  throw new CheckpointError(
-    `${adapter} has to be applied together with adapters that are not there: ${missing.join(", ")}`,
-    {
-      hint: "keep the folders of a run together",
-    },
-  );
+  const chosen = task === "0" ? base : states[runState(run, task).tasks.length - 1]!;
+  const folder = await findModel(config, hub, revision);
+  return { folder, states: [base, ...states], preferred: chosen.id, notes: [] };
 }

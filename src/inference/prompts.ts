@@ -28,6 +28,19 @@ export class Prompts {
     this.contextLength = family === "causal" && limit > 0 ? limit : null;
   }
 
+  /**
+   * How many tokens may follow a prompt of this length: those wanted (null: `usual`, or what is left), if the model has
+   * positions for them. Throws a ConfigError if it has not.
+   */
+  newTokens(promptLength: number, wanted: number | null, usual: number): number {
+    const left = (this.contextLength ?? Number.POSITIVE_INFINITY) - promptLength;
+    const count = wanted ?? Math.max(1, Math.min(usual, left));
+    if (count <= left) return count;
+    throw new ConfigError(
+      `the prompt has ${promptLength} tokens and up to ${count} are to follow, the model takes ${this.contextLength} together`,
+    );
+  }
+
   /** The ids of a plain prompt. Throws a DataError for an empty one where the tokenizer has nothing to start it with. */
   encode(text: string): number[] {
     return this.#family === "causal" ? encodePrompt(this.tokenizer, text) : this.tokenizer.encode(text);

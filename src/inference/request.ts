@@ -33,6 +33,8 @@ export interface TokenReport {
 export type FinishReason = "stop" | "length";
 
 export type GenerationEvent =
+  /** The request is taken: it runs or waits. */
+  | { readonly type: "start" }
   /** Text that is certain; the next token's report when probabilities are asked for. */
   | { readonly type: "text"; readonly choice: number; readonly text: string; readonly token?: TokenReport }
   /** The answer is complete. `tokens`: how many the model wrote, the end token included. */

@@ -158,8 +158,8 @@ describe.each(MODELS)("a scheduler of %s", (_, source) => {
     const own = scheduler({ maxTokens: 64 });
     const started: string[] = [];
     const submit = (id: string, prompt: number[], maxNewTokens: number) =>
-      own.submit(request({ id, prompt, maxNewTokens }), () => {
-        if (!started.includes(id)) started.push(id);
+      own.submit(request({ id, prompt, maxNewTokens }), ({ type }) => {
+        if (type !== "start" && !started.includes(id)) started.push(id);
       });
     submit("first", [5, 6], 14);
     submit(
@@ -190,6 +190,7 @@ describe.each(MODELS)("a scheduler of %s", (_, source) => {
 function byChoice(events: readonly GenerationEvent[]) {
   const choices = new Map<number, { text: string; end: unknown }>();
   for (const event of events) {
+    if (event.type === "start") continue;
     if (event.type === "failed") throw new Error(event.error.message);
     const choice = choices.get(event.choice) ?? { text: "", end: null };
     if (event.type === "text") choice.text += event.text;

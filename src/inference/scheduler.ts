@@ -105,6 +105,7 @@ export class Scheduler {
     const job = { request, answers, say };
     this.#jobs.set(request.id, job);
     this.#waiting.push(job);
+    say({ type: "start" });
   }
 
   /** Nothing more is said of the request. What it holds is released before the next step. */

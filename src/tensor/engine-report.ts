@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { dirname, join } from "node:path";
+import { ConfigError } from "../errors.js";
 import type { Device, DType } from "./dtype.js";
 import { enginePath, guarded, hasOperator } from "./native.js";
 
@@ -34,6 +35,19 @@ export function vectorExtensions(): string[] {
       .match(/^flags\s*:(.*)$/m)?.[1]
       ?.split(/\s+/) ?? [];
   return EXTENSIONS.filter((name) => flags.includes(name));
+}
+
+/** Throws a ConfigError unless the engine can compute on the device. */
+export function checkDevice(device: Device): void {
+  if (device === "cpu") return;
+  const { cudaDevices, version } = guarded((engine) => engine.systemInfo());
+  if (cudaDevices > 0) return;
+  throw new ConfigError(
+    `device: expected cpu, found ${device}; the engine (libtorch ${version}) sees no CUDA device`,
+    {
+      hint: "set device: cpu, or build the engine against a libtorch with CUDA (set LIBTORCH); nlora doctor shows what it sees",
+    },
+  );
 }
 
 /**

@@ -5,6 +5,7 @@ import type { AdapterDelta } from "../../src/adapters/delta.js";
 import { resolveConfig } from "../../src/experiment/config.js";
 import { writePeft } from "../../src/io/peft.js";
 import { Rng } from "../../src/random.js";
+import { Journal } from "../../src/runs/journal.js";
 import { RunFolder } from "../../src/runs/run-folder.js";
 import { tensor } from "../../src/tensor/create.js";
 import { tidy } from "../../src/tensor/scope.js";
@@ -55,7 +56,19 @@ export const TINY_TASKS = ["first", "second", "third"];
 export function writeTinyRun(folder: string, model: string, holds: "delta" | "cumulative" = "delta"): void {
   const method = holds === "delta" ? "n-lora" : "seq-lora";
   const run = RunFolder.create(folder, resolveConfig({ model, data: { kind: "synthetic" }, method }));
+  using journal = new Journal(run.journalFile);
+  const time = "2026-01-31T17:45:02.000Z";
+  journal.append({
+    type: "run-start",
+    time,
+    method,
+    model: "tiny",
+    tasks: TINY_TASKS,
+    seed: 42,
+    resumedAt: 0,
+  });
   for (const [index, task] of TINY_TASKS.entries()) {
+    journal.append({ type: "task-start", task, index, steps: 1, trainable: 1, rows: 1 });
     run.saveTask("adapters", { index, name: task }, (target) =>
       tidy(() =>
         writePeft(target, randomAdapter(task, 10 + index), {
@@ -77,5 +90,8 @@ export function writeTinyRun(folder: string, model: string, holds: "delta" | "cu
         }),
       ),
     );
+    journal.append({ type: "task-end", task, index, seconds: 1, deltaNorm: 1 });
   }
+  journal.append({ type: "run-end", time, status: "done" });
+  run.updateRecord();
 }

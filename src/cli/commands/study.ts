@@ -18,6 +18,7 @@ import type { StudySummary } from "../../study/summary.js";
 import { EXIT, type ExitCode } from "../exit.js";
 import { stopOnSignals } from "../follow.js";
 import { duration, fixed } from "../format.js";
+import { wholeNumber } from "../number-option.js";
 
 export interface StudyCommandOptions {
   readonly scale: PresetScale;
@@ -39,7 +40,7 @@ export async function study(name: string, options: StudyCommandOptions): Promise
     scale: options.scale,
     methods: words(options.methods),
     orders: words(options.orders),
-    seeds: words(options.seeds)?.map((seed) => wholeNumber("--seeds", seed)),
+    seeds: words(options.seeds)?.map((seed) => wholeNumber("--seeds", { min: 0 })(seed)),
     set: options.set,
   };
   const runs = studyRuns(chosen, selection);
@@ -62,7 +63,7 @@ export async function study(name: string, options: StudyCommandOptions): Promise
     const running = runStudy(runs, {
       root,
       data: options.data,
-      jobs: wholeNumber("--jobs", options.jobs),
+      jobs: wholeNumber("--jobs", { min: 1 })(options.jobs),
       onEvent: (event) => {
         interrupted ||= event.type === "ended" && event.status === "interrupted";
         const line = lineOf(event, counter, runs.length);
@@ -120,13 +121,6 @@ const words = (list: string | undefined): string[] | undefined =>
     ?.split(",")
     .map((word) => word.trim())
     .filter((word) => word !== "");
-
-function wholeNumber(option: string, value: string): number {
-  if (/^\d+$/.test(value) && (option !== "--jobs" || Number(value) > 0)) return Number(value);
-  throw new UsageError(
-    `${option} expects a whole number${option === "--jobs" ? " above 0" : ""}, found "${value}"`,
-  );
-}
 
 export interface PresetOptions {
   readonly method: string;
