@@ -1,6 +1,6 @@
 /** Trains the runs of a study: skips what is done, continues what was stopped, several at once where asked. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Config, resolveConfig } from "../experiment/config.js";
 import type { RunEvent } from "../learn/events.js";
 import { launch, type RunningRun } from "../runs/launch.js";
@@ -35,17 +35,28 @@ export interface RunningStudy {
 }
 
 /** The configurations of the runs. Throws a ConfigError for the first that is wrong, before anything is trained. */
-export function configsOf(runs: readonly StudyRun[], data: string | undefined): Map<StudyRun, Config> {
+export function configsOf(
+  runs: readonly StudyRun[],
+  { root, data }: Pick<StudyOptions, "root" | "data">,
+): Map<StudyRun, Config> {
   const folder = ({ values }: StudyRun) => (values.data.kind === "benchmark" ? data : undefined);
-  return new Map(runs.map((run) => [run, resolveConfig(run.values, { set: run.set, data: folder(run) })]));
+  const reference = ({ reference: id }: StudyRun) =>
+    id === undefined ? [] : [`method.reference=${JSON.stringify(resolve(root, id))}`];
+  return new Map(
+    runs.map((run) => [
+      run,
+      resolveConfig(run.values, { set: [...run.set, ...reference(run)], data: folder(run) }),
+    ]),
+  );
 }
 
 export function runStudy(runs: readonly StudyRun[], options: StudyOptions): RunningStudy {
-  const configs = configsOf(runs, options.data);
+  const configs = configsOf(runs, options);
   const say = options.onEvent ?? (() => {});
   const waiting = [...runs];
   const running = new Set<RunningRun>();
   const failed: string[] = [];
+  const begun = new Map<string, Promise<void>>();
   let stopped = false;
 
   const one = async (run: StudyRun): Promise<void> => {
@@ -70,7 +81,14 @@ export function runStudy(runs: readonly StudyRun[], options: StudyOptions): Runn
     say({ type: "ended", run, status, ...(error && { message: error.message }) });
   };
   const worker = async (): Promise<void> => {
-    for (let run = waiting.shift(); run && !stopped; run = waiting.shift()) await one(run);
+    for (let run = waiting.shift(); run && !stopped; run = waiting.shift()) {
+      // A reference comes before the runs that are matched to it, so it has at least begun.
+      if (run.reference !== undefined) await begun.get(run.reference);
+      if (stopped) return;
+      const ended = one(run);
+      begun.set(run.id, ended);
+      await ended;
+    }
   };
   const finished = Promise.all(Array.from({ length: options.jobs }, worker)).then(() => failed);
   return {

@@ -1,7 +1,9 @@
+import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { taskOrder } from "../data/orders.js";
 import { resolveConfig, taskNames } from "../experiment/config.js";
 import { STANDALONE_NAMES } from "../methods/options.js";
+import { configsOf } from "./run-study.js";
 import { STUDIES, studyRuns } from "./studies.js";
 
 const study = (name: string) => STUDIES.find((each) => each.name === name)!;
@@ -13,14 +15,31 @@ describe.each(["paper", "mini"] as const)("at %s scale", (scale) => {
       const runs = studyRuns(study(name), { scale });
       expect(runs.length).toBeGreaterThan(0);
       expect(new Set(runs.map(({ id }) => id)).size).toBe(runs.length);
-      for (const { values, set, seed, order, row } of runs) {
-        const config = resolveConfig(values, { set, data: "data" });
+      const configs = configsOf(runs, { root: "studies", data: "data" });
+      for (const [{ seed, order, row }, config] of configs) {
         expect([config.seed, config.method.name]).toEqual([seed, row.method]);
         expect(config.data).toMatchObject({ kind: "benchmark" });
         expect(taskOrder(order).datasets.length).toBeGreaterThan(3);
       }
     },
   );
+});
+
+it("controls follow the runs that they are matched to, of the same order and seed, and bring them along", () => {
+  const runs = studyRuns(study("controls"), { scale: "mini", methods: ["supports of prox-lora"] });
+  expect(runs.map(({ row }) => row.label)).toEqual(
+    Array.from({ length: 9 }, () => ["prox-lora", "supports of prox-lora"]).flat(),
+  );
+  const configs = configsOf(runs, { root: "studies", data: "data" });
+  for (const [k, run] of runs.entries()) {
+    const { reference } = run;
+    if (run.row.label === "prox-lora") expect(reference).toBeUndefined();
+    else {
+      expect(reference).toBe(runs[k - 1]!.id);
+      expect([runs[k - 1]!.order, runs[k - 1]!.seed]).toEqual([run.order, run.seed]);
+      expect(configs.get(run)!.method).toMatchObject({ reference: resolve("studies", reference!) });
+    }
+  }
 });
 
 it("long streams are generated and have many tasks", () => {

@@ -9,6 +9,8 @@ export interface StudyRow {
   readonly protocol?: Protocol;
   /** Settings changed from the preset, by config key. */
   readonly set?: Readonly<Record<string, unknown>>;
+  /** Of a control: the label of an earlier row, whose run of the same order and seed it is matched to. */
+  readonly reference?: string;
 }
 
 export interface Study {
@@ -27,6 +29,8 @@ export interface StudyRun {
   readonly seed: number;
   /** Its folder within the study's, the same for the same run in every study. */
   readonly id: string;
+  /** The id of the run that it is matched to, which has to be finished first. */
+  readonly reference?: string;
   /** The content of its config file, and what is set on top, as `--set` takes it. */
   readonly values: PresetValues;
   readonly set: readonly string[];
@@ -147,9 +151,33 @@ export const STUDIES: readonly Study[] = [
     seeds: SEEDS.slice(0, 3),
   },
   {
+    name: "controls",
+    title:
+      "What sparsity does beyond smallness: norms and supports matched, collisions ruled out, names shuffled",
+    rows: [
+      ...asRows(["inc-lora", "n-lora", "prox-lora", "mask-lora"]),
+      { label: "norms of n-lora", method: "norm-matched-lora", reference: "n-lora" },
+      {
+        label: "norms of n-lora at the end",
+        method: "norm-matched-lora",
+        reference: "n-lora",
+        set: { "method.when": "task-end" },
+      },
+      { label: "norms of prox-lora", method: "norm-matched-lora", reference: "prox-lora" },
+      { label: "supports of prox-lora", method: "random-support-lora", reference: "prox-lora" },
+      ...["inc-lora", "n-lora"].map((method) => ({
+        label: `${method}, names shuffled`,
+        method: method as MethodName,
+        set: { "data.promptIdentity": "shuffled" },
+      })),
+    ],
+    orders: SHORT,
+    seeds: SEEDS.slice(0, 3),
+  },
+  {
     name: "long-stream",
     title: "A hundred generated tasks, and eight phases of one whose labels change their meaning",
-    rows: asRows(["inc-lora", "o-lora", "n-lora"]),
+    rows: asRows(["inc-lora", "o-lora", "n-lora", "mask-lora"]),
     orders: GENERATED,
     seeds: SEEDS.slice(0, 1),
   },
@@ -193,12 +221,13 @@ export function studyRuns(study: Study, selection: Selection): StudyRun[] {
   const { scale, methods, seeds = study.seeds, set = [] } = selection;
   const own = scale === "mini" ? study.orders.filter((order) => !LONG.includes(order)) : study.orders;
   const orders = selection.orders ?? own;
-  // Runs with settings of their study's own are no other study's runs.
-  const folder = study.set ? `${study.name}/` : "";
   const isLabel = (word: string) => study.rows.some(({ label }) => label === word);
-  const rows = study.rows.filter(
+  const wanted = study.rows.filter(
     ({ label, method }) =>
       !methods || methods.includes(label) || methods.some((word) => word === method && !isLabel(word)),
+  );
+  const rows = study.rows.filter(
+    (row) => wanted.includes(row) || wanted.some(({ reference }) => reference === row.label),
   );
   const centralOnly = scale === "mini" && study.name === "table-1" && selection.seeds === undefined;
   return seeds.flatMap((seed, turn) =>
@@ -209,7 +238,8 @@ export function studyRuns(study: Study, selection: Selection): StudyRun[] {
           row,
           order,
           seed,
-          id: `${folder}${row.label.replaceAll(/[^A-Za-z0-9.-]+/g, "-").replace(/-$/, "")}/${order}/seed-${seed}`,
+          id: idOf(study, row.label, order, seed),
+          ...(row.reference && { reference: idOf(study, row.reference, order, seed) }),
           values: {
             ...preset({ order, method: row.method, scale, ...(row.protocol && { protocol: row.protocol }) }),
             seed,
@@ -218,6 +248,12 @@ export function studyRuns(study: Study, selection: Selection): StudyRun[] {
         })),
     ),
   );
+}
+
+/** Runs with settings of their study's own are no other study's runs. */
+function idOf(study: Study, label: string, order: string, seed: number): string {
+  const folder = study.set ? `${study.name}/` : "";
+  return `${folder}${label.replaceAll(/[^A-Za-z0-9.-]+/g, "-").replace(/-$/, "")}/${order}/seed-${seed}`;
 }
 
 const assignments = (settings: Readonly<Record<string, unknown>> = {}): string[] =>

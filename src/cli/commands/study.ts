@@ -51,7 +51,7 @@ export async function study(name: string, options: StudyCommandOptions): Promise
   }
   const root = resolve(options.out ?? `studies/${options.scale}`);
   if (options.plan) {
-    configsOf(runs, options.data);
+    configsOf(runs, { root, data: options.data });
     process.stdout.write(`${runs.map(({ id }) => id).join("\n")}\n`);
     return EXIT.done;
   }
