@@ -80,7 +80,7 @@ const journalOf = (out: string) =>
 describe("a checkpoint", () => {
   const folder = (name: string) => join(root, name);
   it.each<[string, (name: string) => void, (name: string) => string]>([
-    ["missing", () => {}, (name) => `model folder ${folder(name)} does not exist`],
+    ["missing", () => {}, (name) => `there is no folder ${folder(name)}, and it is no name on the hub`],
     [
       "truncated",
       (name) => model(name, (path) => truncateSync(ownCopy(path, WEIGHTS), 1_000_000)),
