@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { packageRoot } from "../tensor/native.js";
 import { measureMemory } from "./memory.js";
 import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
+import { measureServing } from "./serve.js";
 import { measureTokenizers } from "./tokenizers.js";
 
 const SHAPES: Readonly<Record<string, ModelShape>> = {
@@ -76,7 +77,11 @@ if (part === "tokenizers") {
   measureTokenizers(Number(option("rounds", "3")));
   process.exit(0);
 }
-if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers");
+if (part === "serve") {
+  await measureServing(threads, Number(option("rounds", "3")));
+  process.exit(0);
+}
+if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);
