@@ -1,7 +1,8 @@
 // A frozen linear layer with low-rank additions as one autograd node:
 //   y = x W^T + bias + sum_i scale_i (drop_g(i)(x) A_i^T) B_i^T, added to the columns from offset_i on.
 // The large products are libtorch's; the skinny ones are done in blocks of rows in float32, whatever the dtype of x, with the
-// dropped input never stored. Kept for the backward pass: x and the [rows, sum of ranks] hidden values.
+// dropped input never stored. Kept for the backward pass where there are additions: x and the [rows, sum of ranks] hidden
+// values.
 #include "dense.h"
 
 #include <algorithm>
@@ -118,10 +119,14 @@ struct Buffers {
 
 Tensors backward(const Tensor& grad, const Tensors& saved, const std::vector<bool>& wanted, const Settings& s) {
   const size_t n = s.offset.size();
-  const Tensor &x = saved[0], &weight = saved[1], &hidden = saved[2];
-  const Tensors a(saved.begin() + 3, saved.begin() + 3 + n), b(saved.begin() + 3 + n, saved.end());
+  const Tensor& weight = saved[0];
   const int64_t inputs = weight.size(1), outputs = weight.size(0);
   const Tensor gy = grad.contiguous().view({-1, outputs});
+  auto sizes = grad.sizes().vec();
+  sizes.back() = inputs;
+  if (n == 0) return {dense_backward(gy, weight).view(sizes)};
+  const Tensor &x = saved[1], &hidden = saved[2];
+  const Tensors a(saved.begin() + 3, saved.begin() + 3 + n), b(saved.begin() + 3 + n, saved.end());
   const Tensor x2 = x.reshape({-1, inputs}).contiguous();
   const int64_t rows = gy.size(0);
   Prepared prepared = prepare(a, b, s, inputs, outputs);
@@ -155,7 +160,7 @@ Tensors backward(const Tensor& grad, const Tensors& saved, const std::vector<boo
       }
     });
   });
-  if (wanted[0]) result[0] = gx.view(x.sizes());
+  if (wanted[0]) result[0] = gx.view(sizes);
   for (size_t k = 0; k < n; k++) {
     const size_t i = prepared.order[k];
     if (ga[k].defined()) result[1 + i] = ga[k].sum(0).to(a[i].scalar_type());
@@ -237,7 +242,9 @@ Tensor lora_linear(const Tensor& x, const Tensor& weight, const OptionalTensor& 
     y = y.view(sizes);
   }
   if (!trained) return y;
-  Tensors inputs = {x}, saved = {x, weight, hidden};
+  // Without terms the input is not needed again.
+  Tensors inputs = {x}, saved = {weight};
+  if (n > 0) saved.insert(saved.end(), {x, hidden});
   for (const auto* list : {&a, &b}) {
     inputs.insert(inputs.end(), list->begin(), list->end());
     saved.insert(saved.end(), list->begin(), list->end());

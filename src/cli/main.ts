@@ -173,7 +173,10 @@ function program(finish: (code: ExitCode) => void): Command {
     .requiredOption("--out <dir>", "folder to write, which must not be there yet")
     .option("--task <k|name>", "state after this task of the run (default: the last one finished)")
     .option("--delta", "the task's own update alone, instead of everything up to it")
-    .option("--base <model>", "base model: a folder, or builtin (default: the run's); peft needs none");
+    .option(
+      "--base <model>",
+      "base model: a folder, a hub name, or builtin (default: the run's); peft needs none",
+    );
   mergeOptions(exported).action(async (paths, options) =>
     finish(await (await import("./commands/export.js")).exportAdapters(paths, options)),
   );
@@ -181,7 +184,7 @@ function program(finish: (code: ExitCode) => void): Command {
   const merged = root
     .command("merge")
     .description("add adapters to the weights of their base model and compare the logits of both")
-    .argument("<base>", "base model: a folder, or builtin")
+    .argument("<base>", "base model: a folder, a hub name, or builtin")
     .argument("<adapter...>", "PEFT adapter folders, or one run folder")
     .requiredOption("--out <dir>", "folder to write, which must not be there yet");
   mergeOptions(merged).action(async (base, adapters, options) =>
@@ -258,6 +261,11 @@ function mergeOptions(command: Command): Command {
       "--dtype <type>",
       "float32, bfloat16 or float16 (default: as the base; of a GGUF adapter: float32)",
     )
+    .option("--rank <k>", "bring the sum of the adapters down to this rank, and compare the logits of both")
+    .option(
+      "--rank-error <share>",
+      "the same with the smallest ranks that lose at most this share of the norm",
+    )
     .option("--max-shard-size <size>", "largest weight file of a merged model (default: 5GB)")
     .option("--probe <file>", "prompts to compare logits on, one a line, or JSON Lines with input or prompt")
     .option("--no-probe", "compare nothing")
@@ -269,7 +277,7 @@ function mergeOptions(command: Command): Command {
       "--tolerance <share>",
       "largest logit difference, as a share of the adapters' own effect (default: 0.1)",
     )
-    .option("--force", "keep a merged model that differs more")
+    .option("--force", "keep what differs more")
     .option("--json", "one JSON object on stdout");
 }
 

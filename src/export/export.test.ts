@@ -256,6 +256,52 @@ function goldenLike(): string {
   return folder;
 }
 
+describe("a smaller rank", () => {
+  const prompts = ["What is the topic? Option: a, b\nA cat sat.\nAnswer:"];
+
+  it("is the sum's best approximation, with its error and its effect on the logits reported", () => {
+    const before = liveTensors();
+    const [exact, small] = [fresh(), fresh()];
+    run([first, second], { format: "peft", out: exact });
+    const options = { format: "peft", base: bundled, prompts, force: true } as const;
+    const report = run([first, second], { ...options, out: small, keep: { rank: 2 } });
+    expect(report).toMatchObject({ rank: 2, modules: 36 });
+    const { error, norm } = report.consolidated!;
+    const found = tidy(() => {
+      let [lost, all] = [0, 0];
+      const [sum, approximation] = [exact, small].map((folder) => [readPeft(folder).delta]);
+      for (const module of sum![0]!.modules.keys()) {
+        const [whole, part] = [updates(sum!, module), updates(approximation!, module)];
+        const { scale } = sum![0]!;
+        lost += whole.reduce((total, value, i) => total + ((value - part[i]!) / scale) ** 2, 0);
+        all += whole.reduce((total, value) => total + (value / scale) ** 2, 0);
+      }
+      return [Math.sqrt(lost), Math.sqrt(all)];
+    });
+    expectClose([error, norm], found, 1e-4);
+    expect(error).toBeGreaterThan(0.01 * norm);
+    expect(report.probe!.difference).toBeGreaterThan(0);
+    expect(liveTensors()).toBe(before);
+  });
+
+  it("within a small error is kept, merged as well, and one that loses too much is refused unless forced", () => {
+    const options = { format: "peft", base: bundled, prompts } as const;
+    const close = run([first, second], { ...options, keep: { error: 1e-6 } });
+    expect(close.consolidated!.error).toBeLessThan(1e-5);
+    expect(close.probe!.difference).toBeLessThan(1e-3 * close.probe!.effect);
+    const out = fresh();
+    expect(() => run([first, second], { ...options, out, keep: { rank: 1 }, tolerance: 0.01 })).toThrow(
+      /the smaller rank loses too much: logits differ by up to/,
+    );
+    expect(existsSync(out)).toBe(false);
+    const merged = { ...options, format: "hf", dtype: "float32", keep: { rank: 1 } } as const;
+    expect(() => run([first, second], { ...merged, tolerance: 0.01 })).toThrow(/merging lost too much/);
+    const { notes, probe } = run([first, second], { ...options, base: null, keep: { rank: 1 } });
+    expect(probe).toBeNull();
+    expect(notes.join()).toMatch(/the logits were not compared: name the base model with --base/);
+  });
+});
+
 describe("the comparison of logits", () => {
   const prompts = ["What is the topic? Option: a, b\nA cat sat.\nAnswer:", "def f(x):"];
   const base = { format: "hf", base: bundled, prompts } as const;

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { stackAdapters } from "../adapters/combine.js";
+import { type Consolidated, consolidate, type Keep } from "../adapters/consolidate.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta, keepDelta } from "../adapters/lora.js";
 import { CheckpointError, UsageError } from "../errors.js";
@@ -19,6 +20,7 @@ import { isFaithful, type ProbeResult, probing } from "./probe.js";
 import { readSource, type Source } from "./sources.js";
 
 export const FORMATS = ["peft", "hf", "gguf-lora"] as const;
+export type { Keep };
 export type ExportFormat = (typeof FORMATS)[number];
 
 export interface ExportOptions {
@@ -30,14 +32,16 @@ export interface ExportOptions {
   readonly task?: string | null;
   /** Of a run: the last task's update alone. */
   readonly delta?: boolean;
+  /** Bring the sum of the adapters down to a rank, or within an error; null: exactly as it is. */
+  readonly keep?: Keep | null;
   /** hf: element type of the weights, null: the base's. gguf-lora: null is float32. */
   readonly dtype?: FloatType | null;
-  /** The rest is for hf. Prompts to compare on; null: no comparison. */
+  /** The rest is for hf and for smaller ranks. Prompts to compare on; null: no comparison. */
   readonly prompts?: readonly string[] | null;
   readonly probeDtype?: "float32" | "bfloat16";
-  /** Largest difference of a logit after merging, as a share of the adapters' own effect. */
+  /** Largest difference of a logit after merging or at a smaller rank, as a share of the adapters' own effect. */
   readonly tolerance?: number;
-  /** Keep a merged model beyond the tolerance. */
+  /** Keep what is beyond the tolerance. */
   readonly force?: boolean;
   readonly maxShardBytes?: number;
 }
@@ -53,6 +57,8 @@ export interface ExportReport {
   readonly modules: number;
   readonly merged: MergeResult | null;
   readonly probe: ProbeResult | null;
+  /** Of a sum that was brought down to a smaller rank: ||dW - dW'||_F, and ||dW||_F of the sum. */
+  readonly consolidated: Pick<Consolidated, "error" | "norm"> | null;
   readonly notes: readonly string[];
 }
 
@@ -90,10 +96,17 @@ export function* exporting(
     for (const delta of read.deltas) keepDelta(delta);
     return read;
   });
+  let small: Consolidated | null = null;
   try {
-    const { rank, modules } = tidy(() => sizeOf(stackAdapters(source.deltas, source.title)));
-    const outcome = yield* fillingFolder(options.out, (folder) => fill(folder, source, rank, options));
+    small = options.keep ? smaller(source, options.keep) : null;
+    const consolidated = small && { error: small.error, norm: small.norm };
+    const written = small ? { ...source, deltas: [small.delta] } : source;
+    const { rank, modules } = tidy(() => sizeOf(stackAdapters(written.deltas, source.title)));
+    const outcome = yield* fillingFolder(options.out, (folder) =>
+      fill(folder, written, source.deltas, rank, options),
+    );
     return {
+      consolidated,
       out: resolve(options.out),
       format: options.format,
       provenance: source.provenance,
@@ -102,15 +115,26 @@ export function* exporting(
       ...outcome,
     };
   } finally {
-    for (const delta of source.deltas) disposeDelta(delta);
+    for (const delta of [...source.deltas, ...(small ? [small.delta] : [])]) disposeDelta(delta);
   }
+}
+
+/** The sum of a source's adapters at a smaller rank; owned by the caller. */
+function smaller({ deltas, title }: Source, keep: Keep): Consolidated {
+  return tidy(() => {
+    const made = consolidate(stackAdapters(deltas, title), keep);
+    keepDelta(made.delta);
+    return made;
+  });
 }
 
 type Outcome = Pick<ExportReport, "merged" | "probe" | "notes">;
 
+/** `deltas` are what the source's adapters were before their rank was lowered: what the result is compared with. */
 function* fill(
   folder: string,
   source: Source,
+  deltas: readonly AdapterDelta[],
   rank: number,
   options: ExportOptions,
 ): Generator<ExportStep, Outcome> {
@@ -123,15 +147,41 @@ function* fill(
     case "peft": {
       const consumers = vllmNote(rank, source.taskType);
       writeAdapter(folder, source, consumers);
-      return { merged: null, probe: null, notes: [...notes, ...consumers] };
+      return { merged: null, ...(yield* checkRank(source, deltas, [...notes, ...consumers], options)) };
     }
     case "gguf-lora":
       writeGguf(folder, source, options);
-      return { merged: null, probe: null, notes };
+      return { merged: null, ...(yield* checkRank(source, deltas, notes, options)) };
     case "hf":
-      return yield* writeMerged(folder, source, notes, options);
+      return yield* writeMerged(folder, source, deltas, notes, options);
   }
 }
+
+/** Compares an adapter of a smaller rank with the adapters it stands for. */
+function* checkRank(
+  source: Source,
+  deltas: readonly AdapterDelta[],
+  notes: readonly string[],
+  { keep, base, prompts, probeDtype = "float32", tolerance = TOLERANCE, force = false }: ExportOptions,
+): Generator<ExportStep, Pick<Outcome, "probe" | "notes">> {
+  if (!keep || !prompts) return { probe: null, notes };
+  if (base === null) {
+    return {
+      probe: null,
+      notes: [...notes, "the logits were not compared: name the base model with --base"],
+    };
+  }
+  const probe = yield* probing(base, deltas, source.deltas, prompts, probeDtype);
+  if (!isFaithful(probe, tolerance) && !force) {
+    throw new CheckpointError(`the smaller rank loses too much: ${lossOf(probe, tolerance)}`, {
+      hint: "Allow a larger rank (--rank) or a smaller error (--rank-error), or pass --force.",
+    });
+  }
+  return { probe, notes };
+}
+
+const lossOf = ({ difference, effect }: ProbeResult, tolerance: number): string =>
+  `logits differ by up to ${digits(difference)}, the adapters change them by up to ${digits(effect)} (tolerance ${tolerance})`;
 
 function sizeOf({ modules }: AdapterDelta): { rank: number; modules: number } {
   return { rank: Math.max(...[...modules.values()].map(({ a }) => a.dim(0))), modules: modules.size };
@@ -187,13 +237,14 @@ const rankFact = (delta: AdapterDelta): readonly [string, string] => {
 function* writeMerged(
   folder: string,
   source: Source,
+  deltas: readonly AdapterDelta[],
   notes: readonly string[],
   options: ExportOptions,
 ): Generator<ExportStep, Outcome> {
   const base = required(options.base, "hf", "the adapters are added to its weights");
   const { tolerance = TOLERANCE, force = false, prompts = null } = options;
-  const { provenance, title, deltas } = source;
-  const merged = yield* merging(base, deltas, folder, {
+  const { provenance, title } = source;
+  const merged = yield* merging(base, source.deltas, folder, {
     dtype: options.dtype ?? null,
     maxShardBytes: options.maxShardBytes ?? MAX_SHARD_BYTES,
     metadata: provenanceMetadata(provenance),
@@ -201,7 +252,7 @@ function* writeMerged(
   const probe = prompts && (yield* probing(base, deltas, folder, prompts, options.probeDtype ?? "float32"));
   if (probe && !isFaithful(probe, tolerance) && !force) {
     throw new CheckpointError(
-      `merging lost too much: logits differ by up to ${digits(probe.difference)}, the adapters change them by up to ${digits(probe.effect)} (tolerance ${tolerance}); rounding left ${percent(merged)} of the updated weights as they were`,
+      `merging lost too much: ${lossOf(probe, tolerance)}; rounding left ${percent(merged)} of the updated weights as they were`,
       { hint: "Write --dtype float32, keep the adapters beside the model (--format peft), or pass --force." },
     );
   }

@@ -110,14 +110,14 @@ function largestDifference(left: Float32Array, right: Float32Array): number {
 }
 
 /**
- * Compares the model in `merged` with the one in `base` and the adapters beside it. `dtype` is what both compute in:
- * float32 tells rounding of the weights from rounding of the arithmetic. Yields before each of its three passes, which
- * hold one model each.
+ * Compares the model in `base` and the adapters beside it with the one in the folder `other`, or with the same base and
+ * other adapters. `dtype` is what both compute in: float32 tells rounding of the weights from rounding of the arithmetic.
+ * Yields before each of its three passes, which hold one model each.
  */
 export function* probing(
   base: string,
   deltas: readonly AdapterDelta[],
-  merged: string,
+  other: string | readonly AdapterDelta[],
   texts: readonly string[],
   dtype: DType,
 ): Generator<{ readonly type: "probing" }, ProbeResult> {
@@ -140,12 +140,13 @@ export function* probing(
     model.dispose();
   }
   yield { type: "probing" };
-  const other = loadModel(merged, dtype);
+  const second = loadModel(typeof other === "string" ? other : base, dtype);
   try {
-    const found = prompts.map((prompt, k) => trace(other, prompt, expected[k]!.tokens));
+    if (typeof other !== "string") attachAdapters(second, other);
+    const found = prompts.map((prompt, k) => trace(second, prompt, expected[k]!.tokens));
     return compare(expected, plain, found);
   } finally {
-    other.dispose();
+    second.dispose();
   }
 }
 

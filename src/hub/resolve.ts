@@ -35,9 +35,11 @@ export async function resolveModel(reference: string, options: HubOptions = {}):
 async function fetchModel(snapshot: Snapshot): Promise<void> {
   const { repository, files, folder } = snapshot;
   const settings = modelSettings(files, repository);
+  if (!settings.some(({ path }) => path === INDEX)) {
+    return snapshot.fetch([...settings, ...modelWeights(files, null, repository)]);
+  }
   await snapshot.fetch(settings);
-  const hasIndex = settings.some(({ path }) => path === INDEX);
-  await snapshot.fetch(modelWeights(files, hasIndex ? readFileSync(join(folder, INDEX)) : null, repository));
+  await snapshot.fetch(modelWeights(files, readFileSync(join(folder, INDEX)), repository));
 }
 
 /** A dataset's files, before they are on this machine. */

@@ -53,7 +53,7 @@ describe("help", () => {
     const { status, stdout } = nlora("train", "--help");
     expect(status).toBe(0);
     expect(stdout).toMatch(/training\.batchSize +32 +rows per optimizer step/);
-    expect(stdout).toMatch(/method\.name +n-lora +seq-lora, inc-lora, o-lora, n-lora, prox-lora/);
+    expect(stdout).toMatch(/method\.name +n-lora +seq-ft, .*seq-lora, inc-lora, o-lora, n-lora, prox-lora/);
     expect(stdout).toMatch(/method\.lambda1 +0\.5 +\[o-lora, o-lora-n-lora\]/);
     expect(stdout).toMatch(/data\.trainRows +1000 +\[synthetic\]/);
   });

@@ -133,7 +133,9 @@ describe("the state of a run", () => {
       /^--format: expected one of peft, hf, gguf-lora, found "onnx"/,
     );
     await fail([n, adapters("n")[0]!], {}).toThrow(/^expected one run folder or several adapter folders/);
-    await fail([n], { format: "hf", base: "nowhere" }).toThrow(/^model folder .*nowhere does not exist/);
+    await fail([n], { format: "hf", base: "nowhere" }).toThrow(
+      /^there is no folder nowhere, and it is no name on the hub/,
+    );
     await fail([n], { maxShardSize: "5 parsecs" }).toThrow(/^--max-shard-size: expected a size like 5GB/);
     await fail([n], { tolerance: "much" }).toThrow(/^--tolerance: expected a number/);
     await fail([join(root, "empty")], {}).toThrow(/^adapter folder .*empty does not exist/);

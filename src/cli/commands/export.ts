@@ -1,7 +1,7 @@
 /** `nlora export` and `nlora merge`: adapters and merged models for other programs. */
 import { UsageError } from "../../errors.js";
 import { resolveConfig } from "../../experiment/config.js";
-import type { ExportOptions, ExportReport, ExportStep } from "../../export/export.js";
+import type { ExportOptions, ExportReport, ExportStep, Keep } from "../../export/export.js";
 import { workerEnvironment } from "../../runs/launch.js";
 import { EXIT, type ExitCode } from "../exit.js";
 import { bytes, significant } from "../format.js";
@@ -9,6 +9,8 @@ import { bytes, significant } from "../format.js";
 /** Options of both commands as they were typed. */
 export interface ExportFlags {
   readonly out: string;
+  readonly rank?: string;
+  readonly rankError?: string;
   readonly dtype?: string;
   readonly maxShardSize?: string;
   /** A file of prompts; false: --no-probe. */
@@ -65,7 +67,8 @@ async function run(
     base: await findBase(paths, base, what.task),
     dtype:
       flags.dtype === undefined ? null : oneOf("--dtype", flags.dtype, ["float32", "bfloat16", "float16"]),
-    prompts: what.format === "hf" ? await promptsOf(flags.probe) : null,
+    keep: keepOf(flags),
+    prompts: what.format === "hf" || keepOf(flags) ? await promptsOf(flags.probe) : null,
     probeDtype: oneOf("--probe-dtype", flags.probeDtype ?? "float32", ["float32", "bfloat16"]),
     tolerance: flags.tolerance === undefined ? TOLERANCE : toleranceOf(flags.tolerance),
     force: flags.force ?? false,
@@ -123,13 +126,26 @@ function progressLine() {
   };
 }
 
-function reportText({ out, format, provenance, rank, modules, merged, probe }: ExportReport): string {
+function reportText({
+  out,
+  format,
+  provenance,
+  rank,
+  modules,
+  merged,
+  probe,
+  consolidated,
+}: ExportReport): string {
   const { holds, tasks, includes } = provenance;
   const all = [...includes.map((each) => each.split(" ")[0]!), ...tasks].join(", ");
   const lines: (readonly [string, string])[] = [
     ["holds", holds === "delta" ? `the update of the task ${all}` : `the sum of the updates of ${all}`],
     ["adapter", `rank ${rank}, ${modules} modules`],
   ];
+  if (consolidated) {
+    const { error, norm } = consolidated;
+    lines.push(["lost to the rank", `${significant(norm === 0 ? 0 : (100 * error) / norm)} % of the norm`]);
+  }
   if (merged) {
     const share = merged.updated === 0 ? 0 : (100 * merged.unchanged) / merged.updated;
     lines.push(
@@ -162,6 +178,20 @@ function oneOf<const Word extends string>(flag: string, value: string, words: re
   const found = words.find((word) => word === value);
   if (found !== undefined) return found;
   throw new UsageError(`${flag}: expected one of ${words.join(", ")}, found "${value}"`);
+}
+
+function keepOf({ rank, rankError }: ExportFlags): Keep | null {
+  if (rank !== undefined && rankError !== undefined) {
+    throw new UsageError("--rank and --rank-error exclude each other");
+  }
+  if (rank !== undefined) {
+    if (/^[1-9]\d*$/.test(rank)) return { rank: Number(rank) };
+    throw new UsageError(`--rank: expected a whole number of at least 1, found "${rank}"`);
+  }
+  if (rankError === undefined) return null;
+  const error = Number(rankError);
+  if (rankError.trim() !== "" && error >= 0 && error < 1) return { error };
+  throw new UsageError(`--rank-error: expected a number from 0 to below 1, found "${rankError}"`);
 }
 
 function toleranceOf(text: string): number {
