@@ -71,6 +71,14 @@ describe("the source that a reference names", () => {
     expect(part.notes).toEqual([expect.stringContaining(`also needs ${adapter(0)}`)]);
   });
 
+  it("names what an adapter needs that was taken away from its run, and is content with one of that name", async () => {
+    const alone = join(root, "alone", "2-second");
+    cpSync(adapter(1), alone, { recursive: true });
+    const part = await findSource(model, { adapters: [alone] });
+    expect(part.notes).toEqual([expect.stringMatching(/also needs 1-first$/)]);
+    expect((await findSource(model, { adapters: [adapter(0), alone] })).notes).toEqual([]);
+  });
+
   it("is refused when it is not there or makes no sense", async () => {
     await expect(findSource(join(root, "nothing"))).rejects.toThrow(CheckpointError);
     await expect(findSource(run, { task: "9" })).rejects.toThrow(

@@ -2,6 +2,7 @@
  * What is to be run: a model's folder and, on top of it, states made of adapters (those of a run after each task, or
  * adapters named by hand). Plain values, found without the engine, which may be in another process.
  */
+import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { UsageError } from "../errors.js";
 import { findModel } from "../experiment/prepare.js";
@@ -58,8 +59,12 @@ function withAdapters(folder: string, reference: string, adapters: readonly stri
   if (adapters.length === 0) return { folder, states: [base], preferred: base.id, notes: [] };
   const paths = adapters.map((path) => resolve(path));
   const notes = paths.flatMap((path) => {
-    const needs = readProvenance(peftMetadata(path))?.needs ?? [];
-    const missing = needs.map((need) => resolve(path, need)).filter((need) => !paths.includes(need));
+    const missing = (readProvenance(peftMetadata(path))?.needs ?? []).flatMap((need) => {
+      const beside = resolve(path, need);
+      if (existsSync(beside)) return paths.includes(beside) ? [] : [beside];
+      // An exported adapter has no others beside it: what it needs is known by name.
+      return paths.some((other) => basename(other) === basename(need)) ? [] : [basename(need)];
+    });
     return missing.length === 0
       ? []
       : [`${path} is a part of an update: the model it was made for also needs ${missing.join(", ")}`];
