@@ -57,9 +57,13 @@ const nLora = (label: string, kind: string): StudyRow => ({
 const HELD_OUT = { "data.holdOut": { rows: 200 }, "data.testRows": 200 };
 
 /** Five strengths around the default: what a method is searched over. Rates where a method has no strength of its own. */
-const SEARCHED: Partial<Record<string, { readonly key: string; readonly values: readonly number[] }>> = {
+const SEARCHED: Partial<
+  Record<string, { readonly key: string | readonly string[]; readonly values: readonly number[] }>
+> = {
   "n-lora": { key: "method.lambda", values: [0.005, 0.02, 0.05, 0.1, 0.4] },
   "o-lora": { key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] },
+  "prox-lora": { key: ["method.mu", "method.nu"], values: [0.25, 0.5, 1, 2, 4] },
+  "mask-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
   "inc-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
   "seq-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
   "seq-ft": { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
@@ -77,11 +81,12 @@ const searchRows = (names: readonly string[]): StudyRow[] =>
   asRows(names).flatMap((row) => {
     const search = SEARCHED[row.method];
     if (!search) return [];
-    const { key, values } = search;
-    return values.map((value) => ({
-      label: `${row.label} ${key.split(".").at(-1)} ${value}`,
+    const keys = [search.key].flat();
+    const name = keys.map((key) => key.split(".").at(-1)).join(" ");
+    return search.values.map((value) => ({
+      label: `${row.label} ${name} ${value}`,
       method: row.method,
-      set: { [key]: value },
+      set: Object.fromEntries(keys.map((key) => [key, value])),
     }));
   });
 
