@@ -1,6 +1,6 @@
 /** Tables as text: pure functions from numbers to aligned lines. Metric names carry the paper's acronyms. */
 import type { LengthReport } from "../learn/events.js";
-import type { Inspection } from "../metrics/inspection.js";
+import type { Inspection } from "../metrics/inspection-summary.js";
 import type { RunRecord } from "../runs/record.js";
 import { duration, fixed, NONE, significant } from "./format.js";
 

@@ -5,7 +5,7 @@ import { readPeft } from "../io/peft.js";
 import { tidy } from "../tensor/scope.js";
 import { type Collisions, collisions, READINGS } from "./collisions.js";
 import { awom, gsr, innerProductMatrix, orthogonalOverlap } from "./geometry.js";
-import type { AdapterInspection, Inspection, PairInspection } from "./inspection.js";
+import type { AdapterInspection, Inspection, PairInspection } from "./inspection-summary.js";
 
 type Reading = keyof typeof READINGS;
 /** One value per threshold of the collision rate. */
