@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync } from "nod
 import { RunError } from "../errors.js";
 import { writeAll } from "../io/files.js";
 import type { RunEvent } from "../learn/events.js";
+import { JournalTail } from "./journal-tail.js";
 
 /** Events after which losing power must not lose the journal; every event survives the end of the process. */
 const MILESTONES: ReadonlySet<RunEvent["type"]> = new Set([
@@ -51,22 +52,7 @@ export class Journal {
 
 /** The events written so far. A torn last line is left out; any other unreadable line is a RunError with its number. */
 export function readJournal(path: string): RunEvent[] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new RunError(`cannot read the journal ${path}: ${(error as Error).message}`, { cause: error });
-  }
-  const lines = text.split("\n");
-  lines.pop(); // what follows the last newline: nothing, or a torn line
-  return lines.map((line, index) => {
-    try {
-      return JSON.parse(line) as RunEvent;
-    } catch (error) {
-      throw new RunError(`${path}:${index + 1}: this line is not an event: ${line.slice(0, 60)}`, {
-        cause: error,
-      });
-    }
-  });
+  const events: RunEvent[] = [];
+  new JournalTail(path).read((event) => events.push(event));
+  return events;
 }
