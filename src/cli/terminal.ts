@@ -4,8 +4,9 @@
  */
 import pc from "picocolors";
 import type { RunEvent } from "../learn/events.js";
+import { RunProgress } from "../runs/progress.js";
 import { bytes, fixed } from "./format.js";
-import { RunProgress, taskEndLine } from "./progress.js";
+import { activityOf, figuresOf, taskEndLine } from "./progress.js";
 import { lengthsTable } from "./tables.js";
 
 export interface RunView {
@@ -165,7 +166,7 @@ class LiveBlock implements Surface {
     const filled = Math.round(Math.min(1, Math.max(0, progress.share)) * 20);
     const bar = `${"█".repeat(filled)}${"░".repeat(20 - filled)}`;
     this.clear();
-    this.#draw([`${bar} ${progress.activity}`.slice(0, width), progress.figures().slice(0, width)]);
+    this.#draw([`${bar} ${activityOf(progress)}`.slice(0, width), figuresOf(progress).slice(0, width)]);
   }
 
   clear(): void {
@@ -194,7 +195,7 @@ class PlainLines implements Surface {
 
   show(progress: RunProgress): void {
     this.#output.write(
-      `${[progress.activity, progress.figures()].filter((part) => part !== "").join("  ")}\n`,
+      `${[activityOf(progress), figuresOf(progress)].filter((part) => part !== "").join("  ")}\n`,
     );
   }
 

@@ -1,13 +1,8 @@
-/**
- * Who may ask. A server on this machine's own address is still reachable by web pages in a browser here, directly or by a
- * name of theirs that resolves to it (DNS rebinding): so the Host and Origin headers must name this machine.
- */
-import { createHash, timingSafeEqual } from "node:crypto";
+/** Who may ask the server: this machine's users, or those who have the token. */
 import type { MiddlewareHandler } from "hono";
 import { UsageError } from "../errors.js";
+import { hostOfOrigin, isLoopback, isThisMachine, sameSecret } from "../http/this-machine.js";
 import { ApiError } from "./api-error.js";
-
-const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 export interface Access {
   /** The address that is listened on. */
@@ -15,8 +10,6 @@ export interface Access {
   /** What requests must carry as `Authorization: Bearer ...`; null: nothing. */
   readonly token: string | null;
 }
-
-export const isLoopback = (host: string): boolean => LOOPBACK.includes(host) || host === "::1";
 
 /** Throws a UsageError unless it is safe to listen: other machines need a token. */
 export function checkAccess({ host, token }: Access): void {
@@ -34,7 +27,7 @@ export function checkAccess({ host, token }: Access): void {
 
 /** Lets requests of this machine's users in; with a token, those that carry it. */
 export function guard({ host, token }: Access): MiddlewareHandler {
-  const expected = token === null ? null : digest(`Bearer ${token}`);
+  const expected = token === null ? null : `Bearer ${token}`;
   const local = isLoopback(host);
   return async (context, next) => {
     // With other machines about, names are theirs to choose and the token protects.
@@ -42,13 +35,12 @@ export function guard({ host, token }: Access): MiddlewareHandler {
       throw new ApiError(403, "the Host header does not name this machine; expected localhost or 127.0.0.1");
     }
     const origin = context.req.header("origin");
-    if (local && origin !== undefined && !isThisMachine(/^https?:\/\/([^/]+)$/.exec(origin)?.[1])) {
+    if (local && origin !== undefined && !isThisMachine(hostOfOrigin(origin))) {
       throw new ApiError(403, "requests from web pages of other sites are not answered");
     }
     if (expected !== null && context.req.path !== "/health") {
       const given = context.req.header("authorization");
-      // Digests have one length, so the comparison's time tells nothing about the token.
-      if (given === undefined || !timingSafeEqual(digest(given), expected)) {
+      if (given === undefined || !sameSecret(given, expected)) {
         context.header("WWW-Authenticate", "Bearer");
         throw new ApiError(401, "expected the header Authorization: Bearer <token>", null, "invalid_api_key");
       }
@@ -56,10 +48,3 @@ export function guard({ host, token }: Access): MiddlewareHandler {
     await next();
   };
 }
-
-function isThisMachine(host: string | undefined): boolean {
-  const name = host === undefined ? undefined : /^(\[[0-9a-f:.]+\]|[^:]+)(?::\d+)?$/i.exec(host)?.[1];
-  return name !== undefined && LOOPBACK.includes(name.toLowerCase());
-}
-
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

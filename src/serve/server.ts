@@ -1,8 +1,5 @@
-/** Listens for requests until it is closed; closing lets those under way finish, for a while. */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { serve } from "@hono/node-server";
-import { UsageError } from "../errors.js";
+/** The server of an engine: listens until it is closed, and closes the engine with it. */
+import { listen } from "../http/listen.js";
 import { checkAccess } from "./access.js";
 import { type AppOptions, createApp } from "./app.js";
 
@@ -28,36 +25,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   checkAccess(access);
   let closing = false;
   const app = createApp({ ...options, isClosing: () => closing });
-  const server = await new Promise<Server>((resolve, reject) => {
-    const made = serve(
-      { fetch: app.fetch, hostname: access.host, port, createServer, overrideGlobalObjects: false },
-      () => resolve(made),
-    ) as Server;
-    made.once("error", (error) =>
-      reject(
-        new UsageError(`cannot listen on ${access.host}:${port}: ${error.message}`, {
-          hint: "choose another --port or --host",
-          cause: error,
-        }),
-      ),
-    );
-  });
-  const { port: bound } = server.address() as AddressInfo;
-  const name = access.host.includes(":") ? `[${access.host.replace(/^\[|\]$/g, "")}]` : access.host;
+  const listening = await listen(app, access.host, port);
   let closed: Promise<void> | null = null;
   return {
-    url: `http://${name}:${bound}`,
+    url: listening.url,
     close(grace = GRACE_MILLISECONDS) {
       closing = true;
-      closed ??= (async () => {
-        const ended = new Promise((resolve) => server.close(resolve));
-        const idle = setInterval(() => server.closeIdleConnections(), 50);
-        await ended;
-        clearInterval(idle);
-        await engine.close();
-      })();
-      const timer = setTimeout(() => server.closeAllConnections(), grace);
-      return closed.finally(() => clearTimeout(timer));
+      const ended = listening.close(grace);
+      closed ??= ended.then(() => engine.close());
+      return closed;
     },
   };
 }
