@@ -131,7 +131,7 @@ export async function* runExperiment(
         if (!testsAll && index !== afterIndex) continue;
         if (config.evaluation.tasks === "seen" && afterIndex >= 0 && index > afterIndex) continue;
         method!.activate({ name: task.name, index });
-        const answers = evaluateTask(model, tokenizer, task, index, afterIndex, config.evaluation);
+        const answers = evaluateTask(model, method!, tokenizer, task, index, afterIndex, config.evaluation);
         let next = answers.next();
         for (; !next.done; next = answers.next()) yield say(next.value);
         folder.savePredictions(afterIndex, task.name, next.value);

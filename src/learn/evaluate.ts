@@ -1,6 +1,7 @@
 /** Answers to a task's test rows by greedy generation, and how many of them are right. */
 import { evaluationBatches } from "../data/batches.js";
 import { promptsOf } from "../data/collate.js";
+import type { ActiveMethod } from "../methods/method.js";
 import { isExactMatch, scoreAnswers } from "../metrics/answers.js";
 import { greedy } from "../models/generate.js";
 import type { LanguageModel } from "../models/language-model.js";
@@ -30,6 +31,7 @@ export interface TextDecoder {
 /** Answers every test row of a task; yields progress and one `evaluation` event, returns the predictions in row order. */
 export function* evaluateTask(
   model: LanguageModel,
+  method: Pick<ActiveMethod, "prefix">,
   tokenizer: TextDecoder,
   task: EncodedTask,
   index: number,
@@ -45,12 +47,8 @@ export function* evaluateTask(
   let done = 0;
   for (const rows of plan) {
     const generated = inference(() => {
-      const decoding = model.startDecoding(
-        promptsOf(
-          rows.map((row) => task.test[row]!),
-          model,
-        ),
-      );
+      const sources = rows.map((row) => task.test[row]!);
+      const decoding = model.startDecoding({ ...promptsOf(sources, model), prefix: method.prefix(sources) });
       return greedy(decoding, { endIds: model.endIds, maxNewTokens: settings.maxNewTokens });
     });
     for (const [i, row] of rows.entries()) {

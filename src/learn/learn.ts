@@ -87,7 +87,7 @@ interface Losses {
  */
 function accumulate(
   model: LanguageModel,
-  method: Pick<ActiveMethod, "losses">,
+  method: Pick<ActiveMethod, "prefix" | "losses">,
   share: Share,
   microBatchSize: number,
   context: ForwardContext,
@@ -103,7 +103,7 @@ function accumulate(
   for (let start = 0; start < rows.length; start += microBatchSize) {
     const part = rows.slice(start, start + microBatchSize);
     tidy(() => {
-      const batch = batchOf(part, model);
+      const batch = { ...batchOf(part, model), prefix: method.prefix(part) };
       const output = model.forward(batch, context);
       const fraction = output.labelTokens / labelTokens;
       const factor = weight * fraction;
@@ -125,7 +125,7 @@ function accumulate(
 /** One update. Every tensor made here is released on return; only numbers leave. */
 export function trainStep(
   model: LanguageModel,
-  method: Pick<ActiveMethod, "losses" | "penalties" | "beforeUpdate" | "afterUpdate">,
+  method: Pick<ActiveMethod, "prefix" | "losses" | "penalties" | "beforeUpdate" | "afterUpdate">,
   optimizer: AdamW,
   shares: readonly Share[],
   settings: Pick<TrainingSettings, "microBatchSize" | "clip">,

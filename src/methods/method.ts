@@ -49,6 +49,9 @@ export interface StepView {
   readonly output: ModelOutput;
 }
 
+/** A row as it is answered. */
+export type Source = Pick<EncodedExample, "source">;
+
 /** An update that is about to happen or has happened. */
 export interface Update {
   /** From 1, within the task. */
@@ -90,6 +93,11 @@ export interface Saves {
 export interface Hooks {
   /** Which rows the steps of a task train on. The number of the task's own rows per step stays that of `ownRows`. */
   plan(task: TaskContext, plan: BatchPlan): StepPlan;
+  /**
+   * What stands before the tokens of each of some rows (`Batch.prefix`), with its history in training; null: nothing.
+   * Called right before a forward pass of the rows or before they are answered; belongs to the open scope.
+   */
+  prefix(rows: readonly Source[]): Tensor | null;
   /**
    * Terms of a forward pass, by name, coefficients included: means over the label tokens of the view's rows, weighted
    * with them as the task loss is. Computed inside the step's scope, before the gradients.
@@ -168,6 +176,7 @@ export function ownRows({ rows }: TaskRows, plan: BatchPlan): StepPlan {
 
 const DEFAULTS: Hooks = {
   plan: ownRows,
+  prefix: () => null,
   losses: () => ({}),
   penalties: () => ({}),
   beforeUpdate() {},

@@ -15,7 +15,15 @@ export interface Batch {
    * there, to be predicted from those before it.
    */
   readonly labels: Tensor;
+  /**
+   * [batch or 1, positions, width], any dtype: embeddings that stand directly before the tokens of each row (T5: of the
+   * encoder's input). May have a history. None: the tokens alone.
+   */
+  readonly prefix?: Tensor | null;
 }
+
+/** What answers are written to. */
+export type Prompts = Pick<Batch, "inputIds" | "attentionMask" | "prefix">;
 
 /** Where a model's weights come from: a checkpoint, or made-up ones in a benchmark. */
 export interface WeightSource {
@@ -60,14 +68,21 @@ export interface LanguageModel {
   readonly endIds: readonly number[];
   /** All weights by checkpoint name; those of `linears` are their `weight`. A tied head has no entry of its own. */
   readonly weights: ReadonlyMap<string, Tensor>;
+  /** The embedding of every token, [vocabularySize, width], one of `weights`. */
+  readonly inputEmbedding: Tensor;
   /** Number of weights of the base model. */
   readonly parameterCount: number;
   forward(batch: Batch, context: ForwardContext): ModelOutput;
   /**
+   * What the model makes of each row without a prefix: the mean of the last hidden states (T5: the encoder's) over its
+   * tokens, [batch, width] in float32, without dropout and without a history.
+   */
+  features(batch: Pick<Batch, "inputIds" | "attentionMask">): Tensor;
+  /**
    * Runs the prompts: a decoder's are padded on the left, an encoder's on either side. How tokens are then chosen is
    * written in generate.ts for every family.
    */
-  startDecoding(batch: Pick<Batch, "inputIds" | "attentionMask">): Decoding;
+  startDecoding(batch: Prompts): Decoding;
   /** The same model with weights of its own, frozen and without additions. */
   copy(): LanguageModel;
   dispose(): void;

@@ -18,7 +18,7 @@ import type { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { embedding } from "../tensor/functions.gen.js";
-import { noGrad } from "../tensor/grad.js";
+import { inference, noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { CachedDecoding, type Decoding } from "./decoding.js";
@@ -27,9 +27,11 @@ import {
   copiesOf,
   type LanguageModel,
   type ModelOutput,
+  type Prompts,
   type WeightSource,
 } from "./language-model.js";
 import type { LlamaConfig } from "./llama-config.js";
+import { type Embedded, madeMask, meanOverTokens, prefixLength, withPrefix } from "./prefix.js";
 import { type Rotation, RotationTable } from "./rope.js";
 import { RowCache } from "./row-cache.js";
 import { Weights } from "./weights.js";
@@ -184,6 +186,10 @@ export class Llama implements LanguageModel {
     return this.config.endIds;
   }
 
+  get inputEmbedding(): Tensor {
+    return this.#embedding;
+  }
+
   #stages(places: Places): Stage[] {
     return this.#blocks.map((block) => ({
       forward: (x, context) => block.forward(x, places, context),
@@ -206,60 +212,82 @@ export class Llama implements LanguageModel {
     return { rotation: this.#rotations.at(known, rows), mask: attentionMask, cache: null };
   }
 
+  #embed({ inputIds, attentionMask, prefix }: Prompts): Embedded {
+    return withPrefix(embedding(this.#embedding, inputIds), attentionMask, prefix);
+  }
+
+  features(batch: Pick<Batch, "inputIds" | "attentionMask">): Tensor {
+    return inference(() => {
+      const { x, mask } = this.#embed(batch);
+      const { output } = runStages(this.#stages(this.#placesOf(mask)), x, EVALUATION);
+      return meanOverTokens(this.#normed(output), mask);
+    });
+  }
+
+  #normed(hidden: Tensor): Tensor {
+    return rmsNorm(hidden, this.#norm, this.config.epsilon);
+  }
+
   /** Hidden states [..., width] to logits [..., vocabulary]. */
   #logits(hidden: Tensor): Tensor {
-    const x = rmsNorm(hidden, this.#norm, this.config.epsilon);
+    const x = this.#normed(hidden);
     return lowRankLinear({ x, weight: this.#head, bias: null, terms: [], p: 0, seed: 0 });
   }
 
   forward(batch: Batch, context: ForwardContext): ModelOutput {
     return tidy(() => {
       const length = batch.inputIds.dim(1);
-      const places = this.#placesOf(batch.attentionMask);
-      const run = runStages(this.#stages(places), embedding(this.#embedding, batch.inputIds), context);
+      const before = prefixLength(batch.prefix);
+      const { x, mask } = this.#embed(batch);
+      const places = this.#placesOf(mask);
+      const run = runStages(this.#stages(places), x, context);
       // A label is predicted from the position before it; the head computes those positions alone.
       const labels = batch.labels.toArray();
-      const positions = labels.flatMap((label, i) => (label === -100 || i % length === 0 ? [] : [i]));
-      const pick = (x: Tensor, shift: number) => {
-        const index = positions.map((position) => position + shift);
-        return x.indexSelect(0, tensor(index, [index.length], "int64", this.device));
-      };
-      const hidden = pick(run.output.view([-1, this.config.width]), -1);
+      const isFirst = (i: number) => before === 0 && i % length === 0;
+      const positions = labels.flatMap((label, i) => (label === -100 || isFirst(i) ? [] : [i]));
+      const pick = (from: Tensor, index: readonly number[]) =>
+        from.indexSelect(0, tensor(index, [index.length], "int64", this.device));
+      const hidden = pick(
+        run.output.view([-1, this.config.width]),
+        positions.map((i) => i + before * (Math.floor(i / length) + 1) - 1),
+      );
       const logits = this.#logits(hidden);
-      const loss = crossEntropy(logits, pick(batch.labels.view([-1]), 0));
+      const loss = crossEntropy(logits, pick(batch.labels.view([-1]), positions));
       return {
         loss,
         logits,
         labelTokens: positions.length,
-        held: [...run.held, places.rotation.cos, places.rotation.sin],
+        held: [...run.held, ...madeMask(mask, batch), places.rotation.cos, places.rotation.sin],
         backward: (objective) => backwardThrough(objective, run),
       };
     });
   }
 
-  /** Logits of every position, [batch, length, vocabulary]. */
-  logits(batch: Pick<Batch, "inputIds" | "attentionMask">, context: ForwardContext): Tensor {
+  /** Logits of every position, the prefix's included, [batch, length, vocabulary]. */
+  logits(batch: Prompts, context: ForwardContext): Tensor {
     return tidy(() => {
-      const stages = this.#stages(this.#placesOf(batch.attentionMask));
-      return this.#logits(runStages(stages, embedding(this.#embedding, batch.inputIds), context).output);
+      const { x, mask } = this.#embed(batch);
+      return this.#logits(runStages(this.#stages(this.#placesOf(mask)), x, context).output);
     });
   }
 
-  startDecoding({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Decoding {
-    const [rows, length] = inputIds.shape as [number, number];
-    const cache = new RowCache(rows, true);
+  startDecoding(prompts: Prompts): Decoding {
+    const cache = new RowCache(prompts.inputIds.dim(0), true);
     return new CachedDecoding({
       model: this,
       device: this.device,
       caches: [cache],
-      start: () => this.#extend(inputIds, cache, tokensOf(attentionMask.toArray(), length)),
-      advance: (ids) => this.#extend(ids, cache, undefined),
+      start: () => {
+        const { x, mask } = this.#embed(prompts);
+        return this.#extend(x, cache, tokensOf(mask.toArray(), mask.dim(1)));
+      },
+      advance: (ids) => this.#extend(embedding(this.#embedding, ids), cache, undefined),
     });
   }
 
-  /** Runs new columns of tokens, ids [rows, columns]; `tokens` of them, at the end, are not padding (default all). */
-  #extend(ids: Tensor, cache: RowCache, tokens: readonly number[] | undefined): Tensor {
-    const [rows, columns] = ids.shape as [number, number];
+  /** Runs new columns, x [rows, columns, width]; `tokens` of them, at the end, are not padding (default all). */
+  #extend(embedded: Tensor, cache: RowCache, tokens: readonly number[] | undefined): Tensor {
+    const [rows, columns] = embedded.shape as [number, number, number];
     cache.extend(columns, tokens);
     const mask = cache.mask(this.device);
     const positions = cache.lengths.flatMap((count) =>
@@ -268,7 +296,7 @@ export class Llama implements LanguageModel {
     const rotation = mask
       ? this.#rotations.at(positions, rows)
       : this.#rotations.range(cache.length - columns, columns);
-    let x = embedding(this.#embedding, ids);
+    let x = embedded;
     for (const stage of this.#stages({ rotation, mask, cache })) {
       x = tidy(() => stage.forward(x, EVALUATION));
     }

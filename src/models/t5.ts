@@ -19,7 +19,7 @@ import type { Linear, LinearGroup } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { cat, embedding, full } from "../tensor/functions.gen.js";
-import { noGrad } from "../tensor/grad.js";
+import { inference, noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { CachedDecoding, type Decoding } from "./decoding.js";
@@ -28,8 +28,10 @@ import {
   copiesOf,
   type LanguageModel,
   type ModelOutput,
+  type Prompts,
   type WeightSource,
 } from "./language-model.js";
+import { type Embedded, madeMask, meanOverTokens, withPrefix } from "./prefix.js";
 import { RowCache } from "./row-cache.js";
 import type { T5Config } from "./t5-config.js";
 import { type Attend, DecoderMemory } from "./t5-memory.js";
@@ -235,15 +237,27 @@ export class T5 implements LanguageModel {
     return this.config.endIds;
   }
 
+  get inputEmbedding(): Tensor {
+    return this.#embedding;
+  }
+
   /** Final hidden states of the encoder, [batch, source, width]. */
   encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
-    return this.#encode(inputIds, attentionMask, context).output;
+    return this.#encode({ x: embedding(this.#embedding, inputIds), mask: attentionMask }, context).output;
+  }
+
+  features({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Tensor {
+    return inference(() => meanOverTokens(this.encode(inputIds, attentionMask, EVALUATION), attentionMask));
+  }
+
+  #embed({ inputIds, attentionMask, prefix }: Prompts): Embedded {
+    return withPrefix(embedding(this.#embedding, inputIds), attentionMask, prefix);
   }
 
   /** The encoder's activations may be checkpointed; the decoder's, over a short answer, are always kept. */
-  #encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Checkpointed {
+  #encode({ x: embedded, mask }: Embedded, context: ForwardContext): Checkpointed {
     const p = context.training ? this.config.dropout : 0;
-    const made = this.#encoderBias.full(inputIds.dim(1), inputIds.dim(1));
+    const made = this.#encoderBias.full(embedded.dim(1), embedded.dim(1));
     // All stages use it: when they are computed again one by one, its gradient is gathered before it goes further.
     const isGathered = context.checkpointing && made.requiresGrad;
     const bias = isGathered ? made.detach() : made;
@@ -252,7 +266,7 @@ export class T5 implements LanguageModel {
       const linears = [...attention.projections.members, attention.output];
       linears.push(...feedForward.input.members, feedForward.output);
       return {
-        forward: (x, own) => feedForward.forward(attention.forward(x, bias, attentionMask, p, own), p, own),
+        forward: (x, own) => feedForward.forward(attention.forward(x, bias, mask, p, own), p, own),
         isTrained: () => linears.some((linear) => linear.isTrained),
       };
     });
@@ -260,7 +274,7 @@ export class T5 implements LanguageModel {
       forward: (x, own) => dropout(rmsNorm(x, this.#encoderNorm, this.config.epsilon), p, own.nextSeed()),
       isTrained: () => false,
     };
-    const x = dropout(embedding(this.#embedding, inputIds), p, context.nextSeed());
+    const x = dropout(embedded, p, context.nextSeed());
     const run = runStages([...stages, last], x, context);
     if (!isGathered) return run;
     const backward = (): void => {
@@ -301,8 +315,9 @@ export class T5 implements LanguageModel {
 
   forward(batch: Batch, context: ForwardContext): ModelOutput {
     return tidy(() => {
-      const run = this.#encode(batch.inputIds, batch.attentionMask, context);
-      const hidden = this.#decode(this.#decoderIds(batch.labels), run.output, batch.attentionMask, context);
+      const embedded = this.#embed(batch);
+      const run = this.#encode(embedded, context);
+      const hidden = this.#decode(this.#decoderIds(batch.labels), run.output, embedded.mask, context);
       // The head is a large part of a small model, and most label positions are padding: only real ones are computed.
       const labels = batch.labels.toArray();
       const positions = labels.flatMap((label, position) => (label === -100 ? [] : [position]));
@@ -314,7 +329,7 @@ export class T5 implements LanguageModel {
         loss,
         logits,
         labelTokens: positions.length,
-        held: run.held,
+        held: [...run.held, ...madeMask(embedded.mask, batch)],
         backward: (objective) => backwardThrough(objective, run),
       };
     });
@@ -323,15 +338,14 @@ export class T5 implements LanguageModel {
   /** Logits of every target position, [batch, target, vocabulary], without dropout. */
   logits(batch: Batch, context: ForwardContext): Tensor {
     return tidy(() => {
-      const encoded = this.encode(batch.inputIds, batch.attentionMask, context);
-      return this.#logits(
-        this.#decode(this.#decoderIds(batch.labels), encoded, batch.attentionMask, context),
-      );
+      const embedded = this.#embed(batch);
+      const encoded = this.#encode(embedded, context).output;
+      return this.#logits(this.#decode(this.#decoderIds(batch.labels), encoded, embedded.mask, context));
     });
   }
 
-  startDecoding({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Decoding {
-    const rows = inputIds.dim(0);
+  startDecoding(prompts: Prompts): Decoding {
+    const rows = prompts.inputIds.dim(0);
     const own = new RowCache(rows, true);
     const crossed = new RowCache(rows, false);
     const advance = (ids: Tensor): Tensor => this.#step(ids, own, crossed);
@@ -340,8 +354,8 @@ export class T5 implements LanguageModel {
       device: this.device,
       caches: [own, crossed],
       start: () => {
-        const encoded = this.encode(inputIds, attentionMask, EVALUATION);
-        this.#memory.store(crossed, encoded, attentionMask);
+        const embedded = this.#embed(prompts);
+        this.#memory.store(crossed, this.#encode(embedded, EVALUATION).output, embedded.mask);
         return advance(full([rows, 1], this.config.startId, { dtype: "int64", device: this.device }));
       },
       advance,
