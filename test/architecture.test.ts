@@ -9,7 +9,7 @@ const source = join(packageRoot, "src");
 /** Lowest first. Folders of one row may import each other only where `SIDEWAYS` says so. */
 const LAYERS: readonly (readonly string[])[] = [
   ["errors.ts"],
-  ["random.ts", "settings.ts", "did-you-mean.ts", "http"],
+  ["random.ts", "settings.ts", "did-you-mean.ts", "format.ts", "http"],
   ["tensor"],
   ["nn"],
   ["io", "models", "adapters", "hub"],

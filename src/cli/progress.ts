@@ -1,7 +1,8 @@
 /** Where a run stands, as the terminal says it. No input or output. */
+
+import { bytes, count, duration, fixed } from "../format.js";
 import type { HubProgress, RunEvent } from "../learn/events.js";
 import type { RunProgress } from "../runs/progress.js";
-import { bytes, count, duration, fixed } from "./format.js";
 
 /** What is being done: `n-lora  task 2/4 amazon  step 120/1560`. */
 export function activityOf(progress: RunProgress): string {

@@ -1,8 +1,10 @@
 /** Tables as text: pure functions from numbers to aligned lines. Metric names carry the paper's acronyms. */
+
+import { fixed, NONE, significant } from "../format.js";
 import type { LengthReport } from "../learn/events.js";
 import type { Inspection } from "../metrics/inspection-summary.js";
+import { METRIC_ROWS } from "../runs/metric-rows.js";
 import type { RunRecord } from "../runs/record.js";
-import { duration, fixed, NONE, significant } from "./format.js";
 
 /** Rows under a header, two blanks between columns; the first column is aligned left, the others right. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -37,29 +39,6 @@ export function accuracyTable(record: Pick<RunRecord, "tasks" | "accuracy" | "ba
   return table(header, rows);
 }
 
-type Row = readonly [string, (record: RunRecord) => string];
-
-const METRIC_ROWS: readonly Row[] = [
-  ["AA (average accuracy, %)", (record) => fixed(record.averageAccuracy)],
-  ["AA over pooled rows (%)", (record) => fixed(record.microAccuracy)],
-  ["F.Ra (forgetting, points)", (record) => fixed(record.forgettingRate)],
-  ["BWT (backward transfer, points)", (record) => fixed(record.backwardTransfer)],
-  ["own-task accuracy (%)", (record) => fixed(record.ownTaskAccuracy)],
-  ["out-of-label answers at the end (%)", (record) => fixed(finalOutOfLabel(record))],
-  ["OO (squared)", (record) => significant(record.orthogonalOverlap.squared)],
-  ["OO (abs)", (record) => significant(record.orthogonalOverlap.abs)],
-  ["AWOM (spectral)", (record) => significant(record.awom.spectral)],
-  ["AWOM (Frobenius)", (record) => significant(record.awom.frobenius)],
-  ["GSR (mean; small is sparse)", (record) => significant(record.gsr.mean)],
-  ["GSR (pooled)", (record) => significant(record.gsr.pooled)],
-  ["ACR (|dW| > 1e-3)", (record) => significant(record.acr.abs)],
-  ["ACR (|dW| > 0.4 rms)", (record) => significant(record.acr.relRms)],
-  ["ACR (dW not 0)", (record) => significant(record.acr.exact)],
-  ["||dW||_F (mean over tasks)", (record) => significant(mean(record.deltaNorms))],
-  ["training time", (record) => duration(record.timings.trainSeconds)],
-  ["evaluation time", (record) => duration(record.timings.evaluationSeconds)],
-];
-
 /** All metrics, one run a column, under its name. */
 export function metricsTable(
   records: readonly RunRecord[],
@@ -67,20 +46,8 @@ export function metricsTable(
 ): string {
   return table(
     ["metric", ...names],
-    METRIC_ROWS.map(([name, value]) => [name, ...records.map(value)]),
+    METRIC_ROWS.map(([name, value]) => [name, ...records.map((record) => value(record))]),
   );
-}
-
-/** Mean over tasks of the share of answers outside the label set after the last task, in percent. */
-function finalOutOfLabel(record: RunRecord): number | null {
-  const share = mean(record.outOfLabelRate.map((row) => row.at(-1) ?? null));
-  return share === null ? null : 100 * share;
-}
-
-function mean(values: readonly (number | null)[]): number | null {
-  const known = values.filter((value) => value !== null);
-  if (known.length === 0 || known.length < values.length) return null;
-  return known.reduce((sum, value) => sum + value, 0) / known.length;
 }
 
 /** How long the rows are and how many of them a limit cuts. */

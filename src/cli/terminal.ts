@@ -3,9 +3,9 @@
  * stderr, so that stdout holds results only (or the events, with --json).
  */
 import pc from "picocolors";
+import { bytes, fixed } from "../format.js";
 import type { RunEvent } from "../learn/events.js";
 import { RunProgress } from "../runs/progress.js";
-import { bytes, fixed } from "./format.js";
 import { activityOf, figuresOf, taskEndLine } from "./progress.js";
 import { lengthsTable } from "./tables.js";
 

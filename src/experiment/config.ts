@@ -13,6 +13,7 @@ import {
   type Origin,
   type Override,
   type Path,
+  type Problem,
   problemLines,
   problemsOf,
   show,
@@ -81,14 +82,24 @@ function resolveDocument(document: Document, origin: Origin): Config {
     if (origin.overrides.some(isDataFolder)) settings.data ??= { kind: "benchmark" };
     const wrong = origin.overrides.flatMap((override) => applyOverride(settings, override));
     if (wrong.length > 0) throw fail(wrong);
-    normalise(settings);
+  }
+  const checked = checkSettings(input);
+  if ("problems" in checked) throw fail(problemLines(checked.problems, origin));
+  return checked.config;
+}
+
+/** The configuration of a plain object, which may be changed by this; or all that is wrong with it, each with its setting. */
+export function checkSettings(
+  input: unknown,
+): { readonly config: Config } | { readonly problems: Problem[] } {
+  if (typeof input === "object" && input !== null && !Array.isArray(input)) {
+    normalise(input as Record<string, unknown>);
   }
   const parsed = configSchema.safeParse(input);
-  if (!parsed.success) throw fail(problemLines(problemsOf(parsed.error, input), origin));
+  if (!parsed.success) return { problems: problemsOf(parsed.error, input) };
   const config = complete(parsed.data, input);
   const problems = checkConfig(config);
-  if (problems.length > 0) throw fail(problemLines(problems, origin));
-  return config;
+  return problems.length > 0 ? { problems } : { config };
 }
 
 /** Fills in what a default cannot: the order, the method's learning rate, and absolute paths. */

@@ -1,10 +1,10 @@
 /** `nlora doctor`: what the engine is made of and what this machine can do. */
 import { reported } from "../../errors.js";
 import { resolveConfig } from "../../experiment/config.js";
+import { NONE } from "../../format.js";
 import { workerEnvironment } from "../../runs/launch.js";
 import type { EngineReport } from "../../tensor/engine-report.js";
 import { EXIT, type ExitCode, errorText } from "../exit.js";
-import { NONE } from "../format.js";
 import { packageVersion } from "../version.js";
 
 export async function doctor(options: { readonly json?: boolean }): Promise<ExitCode> {

@@ -2,9 +2,9 @@
 import { UsageError } from "../../errors.js";
 import { resolveConfig } from "../../experiment/config.js";
 import type { ExportOptions, ExportReport, ExportStep, Keep } from "../../export/export.js";
+import { bytes, significant } from "../../format.js";
 import { workerEnvironment } from "../../runs/launch.js";
 import { EXIT, type ExitCode } from "../exit.js";
-import { bytes, significant } from "../format.js";
 
 /** Options of both commands as they were typed. */
 export interface ExportFlags {

@@ -10,6 +10,7 @@ import {
   type Protocol,
   preset,
 } from "../../experiment/presets.js";
+import { duration, fixed } from "../../format.js";
 import { writeFileAtomic } from "../../io/files.js";
 import { csvOf, markdownOf } from "../../study/render.js";
 import { configsOf, runStudy, type StudyEvent, summarize } from "../../study/run-study.js";
@@ -17,7 +18,6 @@ import { type Selection, STUDIES, type Study, studyRuns } from "../../study/stud
 import type { StudySummary } from "../../study/summary.js";
 import { EXIT, type ExitCode } from "../exit.js";
 import { stopOnSignals } from "../follow.js";
-import { duration, fixed } from "../format.js";
 import { wholeNumber } from "../number-option.js";
 
 export interface StudyCommandOptions {
