@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["methods"],
   ["metrics"],
   ["learn"],
+  ["figures"],
   ["experiment", "runs"],
   ["study"],
   ["inference"],

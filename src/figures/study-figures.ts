@@ -1,0 +1,221 @@
+/** The figures of several runs together: the paper's Figures 4, 5 and 6, the sweep over lambda, and bars that compare. */
+import type { Bars, Chart, Panels, Series } from "./figure.js";
+
+export interface Spread {
+  readonly mean: number | null;
+  /** Over seeds; null for fewer than two. */
+  readonly deviation: number | null;
+}
+
+/** One row of a comparison on one order of tasks. */
+export interface ComparedCell {
+  readonly label: string;
+  readonly order: string;
+  readonly value: Spread;
+  /** What the paper reports. */
+  readonly published?: number | null;
+}
+
+const OVER_SEEDS = "Error bars: sample deviation over seeds.";
+const notesFor = (spreads: readonly Spread[]): string[] =>
+  spreads.some(({ deviation }) => deviation !== null) ? [OVER_SEEDS] : [];
+
+const unique = (values: readonly string[]): string[] => [...new Set(values)];
+
+/** Bars of rows, grouped by order. */
+export function comparisonBars(
+  named: Pick<Bars, "id" | "title" | "description">,
+  yLabel: string,
+  cells: readonly ComparedCell[],
+): Bars {
+  const [labels, orders] = [unique(cells.map(({ label }) => label)), unique(cells.map(({ order }) => order))];
+  // Many rows on few orders read better the other way round.
+  const byLabel = labels.length > 5 && orders.length < labels.length;
+  const [groups, kinds] = byLabel ? [labels, orders] : [orders, labels];
+  const at = (group: string, kind: string) =>
+    cells.find(({ label, order }) =>
+      byLabel ? label === group && order === kind : order === group && label === kind,
+    );
+  const isPublished = cells.some(({ published }) => published != null);
+  return {
+    kind: "bars",
+    ...named,
+    x: { label: byLabel ? "method" : "order of the tasks", categories: groups },
+    y: { label: yLabel },
+    series: kinds.map((kind) => ({
+      name: kind,
+      values: groups.map((group) => at(group, kind)?.value.mean ?? null),
+      deviations: groups.map((group) => at(group, kind)?.value.deviation ?? null),
+      ...(isPublished && { published: groups.map((group) => at(group, kind)?.published ?? null) }),
+    })),
+    notes: notesFor(cells.map(({ value }) => value)),
+  };
+}
+
+/** Figure 4: the last task before it is trained, beside the untouched base model. */
+export const unseenTask = (
+  cells: readonly {
+    readonly label: string;
+    readonly order: string;
+    readonly unseen: Spread;
+    readonly base: Spread;
+  }[],
+): Bars => {
+  const orders = unique(cells.map(({ order }) => order));
+  const base = orders.flatMap((order) => {
+    const found = cells.find((cell) => cell.order === order && cell.base.mean !== null);
+    return found ? [{ label: "base model", order, value: { mean: found.base.mean, deviation: null } }] : [];
+  });
+  return comparisonBars(
+    {
+      id: "unseen-task",
+      title: "Accuracy on the last task before it is trained",
+      description:
+        "Bars by order of tasks: the untouched base model, and each method after all tasks but the last.",
+    },
+    "accuracy on the unseen task, %",
+    [...base, ...cells.map(({ label, order, unseen }) => ({ label, order, value: unseen }))],
+  );
+};
+
+/** Figure 6: average accuracy by what is penalised. */
+export const ablations = (cells: readonly ComparedCell[]): Bars =>
+  comparisonBars(
+    {
+      id: "ablations",
+      title: "Average accuracy by what is penalised",
+      description:
+        "Bars by order of tasks: nothing (NS), the factor A (SA), the factor B (SB), both factors (SAB), the update (N-LoRA).",
+    },
+    "average accuracy (AA), %",
+    cells,
+  );
+
+export interface SparsityPoint {
+  readonly label: string;
+  readonly order: string;
+  readonly gsr: number | null;
+  readonly acr: Readonly<Record<"abs" | "relRms" | "exact", number | null>>;
+  readonly forgetting: number | null;
+}
+
+const READINGS = [
+  ["abs", "|ΔW| > 1e−3"],
+  ["relRms", "|ΔW| > 0.4 rms"],
+  ["exact", "ΔW ≠ 0"],
+] as const;
+
+/** Figure 5: sparsity against collisions, with forgetting written beside each point. */
+export function sparsityCollisionForgetting(points: readonly SparsityPoint[]): Panels {
+  const labels = unique(points.map(({ label }) => label));
+  return {
+    kind: "panels",
+    id: "sparsity-collision-forgetting",
+    title: "Sparsity against collisions against forgetting",
+    description: "One point per method and order of tasks; the number beside it is the forgetting rate F.Ra.",
+    columns: 2,
+    panels: READINGS.slice(0, 2).map(
+      ([reading, name]): Chart => ({
+        kind: "chart",
+        id: `sparsity-${reading}`,
+        title: `Collisions at ${name}`,
+        description: `Average collision rate at ${name} over the generalised sparsity rate.`,
+        x: { label: "GSR (small is sparse)" },
+        y: { label: "ACR, share of elements", min: 0 },
+        lines: false,
+        series: labels.map((label) => ({
+          name: label,
+          points: points
+            .filter((point) => point.label === label && point.gsr !== null)
+            .map(({ gsr, acr, forgetting }) => ({
+              x: gsr!,
+              y: acr[reading],
+              ...(forgetting !== null && { label: `F ${forgetting.toFixed(1)}` }),
+            })),
+        })),
+      }),
+    ),
+    notes: [
+      "F: forgetting rate F.Ra in points. GSR of one equal magnitude everywhere is 1. One point per order, mean over seeds.",
+    ],
+  };
+}
+
+export interface SweepPoint {
+  readonly lambda: number;
+  readonly accuracy: Spread;
+  readonly acr: Readonly<Record<"abs" | "relRms" | "exact", number | null>>;
+}
+
+/** What a stronger penalty does: accuracy and collisions over lambda, and one against the other. */
+export function lambdaSweep(sweep: readonly SweepPoint[], name = "λ"): Panels {
+  const points = sweep.toSorted((a, b) => a.lambda - b.lambda);
+  const x = { label: `${name} (logarithmic)`, scale: "log" } as const;
+  const shown = READINGS.filter(([reading]) => points.some(({ acr }) => acr[reading] !== null));
+  const collisions = shown.map(
+    ([reading, title]): Series => ({
+      name: title,
+      points: points.map(({ lambda, acr }) => ({ x: lambda, y: acr[reading] })),
+    }),
+  );
+  const y = { label: "ACR, share of elements", min: 0 } as const;
+  const panels: Chart[] = [
+    {
+      kind: "chart",
+      id: "sweep-accuracy",
+      title: `Accuracy over ${name}`,
+      description: `Average accuracy over ${name}.`,
+      x,
+      y: { label: "average accuracy (AA), %" },
+      lines: true,
+      series: [
+        {
+          name: "AA",
+          points: points.map(({ lambda, accuracy }) => ({
+            x: lambda,
+            y: accuracy.mean,
+            deviation: accuracy.deviation,
+          })),
+        },
+      ],
+    },
+    {
+      kind: "chart",
+      id: "sweep-collisions",
+      title: `Collisions over ${name}`,
+      description: `Average collision rate over ${name}, one line per reading.`,
+      x,
+      y,
+      lines: true,
+      series: collisions,
+    },
+    {
+      kind: "chart",
+      id: "sweep-both",
+      title: "Accuracy against collisions",
+      description: `Average accuracy over the average collision rate; ${name} is written beside each point.`,
+      x: { label: y.label, min: 0 },
+      y: { label: "average accuracy (AA), %" },
+      lines: false,
+      series: shown.map(([reading, title]) => ({
+        name: title,
+        points: points
+          .filter(({ acr }) => acr[reading] !== null)
+          .map(({ lambda, accuracy, acr }) => ({
+            x: acr[reading]!,
+            y: accuracy.mean,
+            label: String(lambda),
+          })),
+      })),
+    },
+  ];
+  return {
+    kind: "panels",
+    id: "lambda-sweep",
+    title: `What ${name} does to accuracy and to collisions`,
+    description: `Average accuracy (AA) and average collision rate (ACR) over ${points.length} values of ${name}.`,
+    columns: 2,
+    panels,
+    notes: notesFor(points.map(({ accuracy }) => accuracy)),
+  };
+}
