@@ -110,6 +110,7 @@ export const MINI = {
 const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> = {
   "n-lora": { lambda: 0.02 },
   "o-lora-n-lora": { lambda: 0.02 },
+  "null-space-lora": { lambda: 0.02 },
   // Of 100 steps a task.
   "prox-lora": { warmup: 20 },
 };
@@ -145,7 +146,7 @@ export function preset(choice: PresetChoice): PresetValues {
   const released = source === "released";
   const rates = OWN_RATES[method];
   const own = rates && (isLlama ? rates.llama : rates.t5);
-  const usesLambda = method === "n-lora" || method === "o-lora-n-lora";
+  const usesLambda = ["n-lora", "o-lora-n-lora", "null-space-lora"].includes(method);
   const penalised = usesLambda ? { lambda: settings.lambda } : {};
   const reading = usesLambda && released ? { penalty: { kind: "released-code" } } : {};
   const ownSettings = method === "o-lora" && protocol === "own" ? ownOLora(order) : null;

@@ -53,6 +53,11 @@ export const METHOD_FACTS: Readonly<Record<MethodName, MethodFacts>> = {
   "n-lora": { title: "N-LoRA", keeps: "all adapters", ...adapterPerTask },
   "prox-lora": { title: "Prox-LoRA", keeps: "all adapters", ...adapterPerTask },
   "mask-lora": { title: "Mask-LoRA", keeps: "all adapters", ...adapterPerTask },
+  "null-space-lora": {
+    title: "Null-Space-LoRA",
+    ...adapterPerTask,
+    keeps: "all adapters, and the directions of earlier tasks' layer inputs",
+  },
   "norm-matched-lora": { title: "IncLoRA, norms matched", keeps: "all adapters", ...adapterPerTask },
   "random-support-lora": { title: "IncLoRA, random support", keeps: "all adapters", ...adapterPerTask },
   "o-lora-n-lora": { title: "O-LoRA + N-LoRA", keeps: "all adapters", ...adapterPerTask },

@@ -41,6 +41,10 @@ export interface Shaping {
   close?(): void;
   /** What is logged with a step and recorded for the task. */
   measures?(): Readonly<Record<string, number>>;
+  /** What it has to remember of finished tasks beside their adapters, borrowed; read back by `restore`. */
+  state?(): Readonly<Record<string, Tensor>>;
+  /** Takes over the tensors of a state. */
+  restore?(state: Readonly<Record<string, Tensor>>): void;
   dispose?(): void;
 }
 
@@ -94,9 +98,11 @@ export function incrementalMethod(
       deltas.push(delta);
       return delta;
     },
-    saves: { adapter: "delta", weights: null, state: false },
+    saves: { adapter: "delta", weights: null, state: shaping.state !== undefined },
+    state: () => ({ tensors: shaping.state?.() ?? {}, rows: {} }),
     restore(finished) {
       tidy(() => {
+        if (shaping.state) shaping.restore?.(finished.at(-1)!.state().tensors);
         for (const task of finished) {
           const delta = keepDelta(task.adapter());
           lora.requireModules(delta);

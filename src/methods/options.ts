@@ -116,6 +116,14 @@ const masks = {
     .describe("a stream that needs more than there are is refused, or later tasks share those used least"),
 };
 
+const nullSpace = {
+  ...sparsity,
+  energy: number({ min: 0, max: 1 })
+    .default(0.95)
+    .describe("share of the energy of every earlier task's layer inputs that later updates leave unchanged"),
+  probeRows: whole({ min: 1 }).default(200).describe("training rows of a task that its inputs are taken of"),
+};
+
 /** N-LoRA's penalty as a part of methods that train one adapter. */
 const withSparsity = {
   sparsity: group(sparsity)
@@ -210,6 +218,7 @@ export const methodOptions = {
   "n-lora": group({ name: z.literal("n-lora"), ...sparsity }),
   "prox-lora": group({ name: z.literal("prox-lora"), ...proximal }),
   "mask-lora": group({ name: z.literal("mask-lora"), ...masks }),
+  "null-space-lora": group({ name: z.literal("null-space-lora"), ...nullSpace }),
   "norm-matched-lora": group({
     name: z.literal("norm-matched-lora"),
     reference,

@@ -8,6 +8,7 @@ import { type ActiveMethod, type Method, type MethodSetup, withDefaults } from "
 import { mtl } from "./mtl.js";
 import { nLora } from "./n-lora.js";
 import { normMatchedLora } from "./norm-matched-lora.js";
+import { nullSpaceLora } from "./null-space-lora.js";
 import { oLora } from "./o-lora.js";
 import { oLoraNLora } from "./o-lora-n-lora.js";
 import type { MethodName } from "./options.js";
@@ -32,6 +33,7 @@ export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
   "o-lora-n-lora": oLoraNLora,
   "prox-lora": proxLora,
   "mask-lora": maskLora,
+  "null-space-lora": nullSpaceLora,
   "norm-matched-lora": normMatchedLora,
   "random-support-lora": randomSupportLora,
 };

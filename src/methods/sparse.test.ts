@@ -9,8 +9,10 @@ import type { RunEvent } from "../learn/events.js";
 import { acr } from "../metrics/collisions.js";
 import { awom, frobeniusNorms, orthogonalOverlap } from "../metrics/geometry.js";
 import { EVALUATION } from "../nn/context.js";
+import { cat } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { choosePlaces } from "./mask-lora.js";
 import type { FinishedTask } from "./method.js";
 
@@ -45,6 +47,7 @@ const VARIANTS = [
   { name: "prox-lora", warmup: 1, target: { density: 0.3, every: 1 } },
   { name: "mask-lora", choice: "random", columns: "share" },
   { name: "mask-lora", rows: 20, whenFull: "share-least-used" },
+  { name: "null-space-lora", energy: 0.8, lambda: 0.02 },
   { name: "norm-matched-lora", when: "task-end" },
   { name: "n-lora", penalty: { gamma: 3 } },
   { name: "n-lora", target: { gsr: 0.4, every: 1 } },
@@ -119,6 +122,54 @@ describe("Prox-LoRA", () => {
     expect(Math.abs(dense.at(-1)!.density! - 0.6)).toBeLessThan(0.2);
     expect(sparse[0]).toEqual({ density: 1, strength: 1 });
     expect(new Set(sparse.map(({ strength }) => strength)).size).toBeGreaterThan(10);
+  });
+});
+
+describe("Null-Space-LoRA", () => {
+  const shares = (values: object) => {
+    const model = tinyModel();
+    const method = tinyMethod(model, values);
+    learn(model, method, tasks.slice(0, 1));
+    const observed = new Map<string, Tensor>();
+    const wanted = new Set(method.deltas![0]!.modules.keys());
+    inference(() => {
+      for (const row of tasks[0]!.train) {
+        model.forward(batchOf([row], model), {
+          ...EVALUATION,
+          observe(layers, x) {
+            for (const { name } of layers) {
+              const before = observed.get(name);
+              const rows = x.reshape([-1, x.dim(-1)]);
+              if (wanted.has(name)) observed.set(name, (before ? cat([before, rows]) : rows.clone()).keep());
+            }
+          },
+        });
+      }
+    });
+    learn(model, method, tasks.slice(0, 2), { first: 1 });
+    return tidy(() =>
+      [...method.deltas![1]!.modules].map(([name, { a }]) => {
+        const inputs = observed.get(name)!;
+        const seen = inputs.matmul(a.t()).square().sum().item();
+        const size = a.square().sum().mul(inputs.square().sum()).item();
+        return seen / size;
+      }),
+    );
+  };
+
+  it("keeps what a layer makes of earlier tasks' inputs, but for the energy that it may change", () => {
+    const values = { name: "null-space-lora", energy: 0.9, probeRows: 1000 };
+    const [kept, plain] = [shares(values), shares({ name: "n-lora" })];
+    expect(kept).toHaveLength(plain.length);
+    for (const share of kept) expect(share).toBeLessThanOrEqual(0.1 + 1e-4);
+    const mean = (list: readonly number[]) => list.reduce((sum, each) => sum + each, 0) / list.length;
+    expect(mean(kept)).toBeLessThan(0.2 * mean(plain));
+  });
+
+  it("is N-LoRA where everything may change", () => {
+    const plain = run({ name: "n-lora" }, numbers);
+    expect(run({ name: "null-space-lora", energy: 0 }, numbers)).toEqual(plain);
+    expect(run({ name: "null-space-lora", energy: 0.5 }, numbers)).not.toEqual(plain);
   });
 });
 

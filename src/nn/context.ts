@@ -1,5 +1,6 @@
 /** What a forward pass needs to know besides its inputs: whether it trains, and where dropout takes its seeds from. */
 import type { Rng } from "../random.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 export interface ForwardContext {
   /** Dropout is active. */
@@ -8,6 +9,8 @@ export interface ForwardContext {
   readonly checkpointing: boolean;
   /** A fresh seed for each dropout mask, in the order of the calls. */
   nextSeed(): number;
+  /** Told the input [..., inputs] of linear layers before they are computed; layers on the same input come together. */
+  observe?(layers: readonly { readonly name: string }[], x: Tensor): void;
 }
 
 /** No dropout. */

@@ -42,6 +42,7 @@ export class Linear {
   }
 
   forward(x: Tensor, context: ForwardContext): Tensor {
+    context.observe?.([this], x);
     return lowRankLinear({ x, weight: this.weight, bias: this.bias, ...lowRankOf([this], context) });
   }
 
@@ -96,6 +97,7 @@ export class LinearGroup {
   /** One output [..., outputs of the member] per member. */
   forward(x: Tensor, context: ForwardContext): Tensor[] {
     const { members } = this;
+    context.observe?.(members, x);
     const lowRank = lowRankOf(members, context);
     const stack = this.#usable();
     if (stack) {
@@ -113,13 +115,17 @@ export class LinearGroup {
   /** The outputs of all members side by side, [..., sum of outputs]. */
   forwardStacked(x: Tensor, context: ForwardContext): Tensor {
     const stack = this.#usable();
-    if (stack) return lowRankLinear({ x, ...stack, ...lowRankOf(this.members, context) });
+    if (stack) {
+      context.observe?.(this.members, x);
+      return lowRankLinear({ x, ...stack, ...lowRankOf(this.members, context) });
+    }
     const outputs = this.forward(x, context);
     return outputs.length === 1 ? outputs[0]! : cat(outputs, -1);
   }
 
   /** What the additions of each member make of x, [..., sum of ranks], under the masks of `forward`; null without additions. */
   hidden(x: Tensor, context: ForwardContext): (Tensor | null)[] {
+    context.observe?.(this.members, x);
     const { terms, p, seed } = lowRankOf(this.members, context);
     return this.members.map((_, group) => {
       const factors = terms.filter((term) => term.group === group).map(({ a }) => a);

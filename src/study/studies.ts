@@ -42,7 +42,7 @@ const LONG = ["order-4", "order-5", "order-6"];
 const GENERATED = ["long", "drift"];
 const SEEDS = [42, 43, 44, 45, 46];
 /** The methods whose comparison the paper is about; they get more seeds. */
-const CENTRAL = ["n-lora", "o-lora", "inc-lora", "seq-lora"];
+const CENTRAL = ["n-lora", "o-lora", "inc-lora", "seq-lora", "null-space-lora"];
 
 const asRows = (names: readonly string[]): StudyRow[] =>
   METHOD_NAMES.filter((name) => names.includes(name)).map((name) => ({ label: name, method: name }));
@@ -64,6 +64,7 @@ const SEARCHED: Partial<
   "o-lora": { key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] },
   "prox-lora": { key: ["method.mu", "method.nu"], values: [0.25, 0.5, 1, 2, 4] },
   "mask-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
+  "null-space-lora": { key: "method.energy", values: [0.8, 0.9, 0.95, 0.98, 0.995] },
   "inc-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
   "seq-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
   "seq-ft": { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
