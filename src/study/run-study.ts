@@ -124,6 +124,7 @@ export function summarize(
     finished.push({ label: row.label, method: row.method, order, seed, record });
   }
   const rows = rowsOf(finished);
+  const cells = cellsOf(finished);
   return {
     study: study.name,
     title: study.title,
@@ -131,8 +132,8 @@ export function summarize(
     done: finished.length,
     runs: runs.length,
     failed,
-    cells: cellsOf(finished),
+    cells,
     rows,
-    claims: claimsOf(finished, rows),
+    claims: claimsOf(finished, rows, cells),
   };
 }

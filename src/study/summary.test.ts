@@ -102,7 +102,7 @@ it("tests each claim by its own measure: points by seed, factors on means", () =
     run("n-lora", "order-1", 1, 26, { ...strong, awom: { spectral: 0.5, frobenius: 1 }, forgettingRate: 30 }),
     run("o-lora", "order-1", 1, 20),
   ];
-  const claims = claimsOf(runs, rowsOf(runs));
+  const claims = claimsOf(runs, rowsOf(runs), cellsOf(runs));
   const verdicts = Object.fromEntries(claims.map(({ claim, verdict }) => [claim, verdict]));
   expect(verdicts).toEqual({
     "AA of N-LoRA above O-LoRA's": "reproduced",
@@ -113,7 +113,31 @@ it("tests each claim by its own measure: points by seed, factors on means", () =
     "AWOM lower (spectral)": "partly",
     "F.Ra lower": "not reproduced",
   });
-  expect(claimsOf([runs[0]!], rowsOf([runs[0]!]))).toEqual([]);
+  expect(claimsOf([runs[0]!], rowsOf([runs[0]!]), [])).toEqual([]);
+});
+
+it("tests our own aims order by order: a higher AA counts where collisions are no more frequent", () => {
+  const acr = (abs: number, relRms: number) => ({ acr: { abs, relRms, exact: 1 } });
+  const runs = [
+    run("n-lora", "order-1", 1, 24, acr(0.02, 0.1)),
+    run("n-lora", "order-2", 1, 24, acr(0.02, 0.1)),
+    run("n-lora", "order-3", 1, 24, acr(0.02, 0.1)),
+    run("null-space-lora", "order-1", 1, 38, acr(0.02, 0.09)),
+    run("null-space-lora", "order-2", 1, 30, acr(0.03, 0.1)),
+    run("null-space-lora", "order-3", 1, 20, acr(0.01, 0.01)),
+    run("norms of n-lora", "order-1", 1, 30),
+    run("norms of n-lora", "order-2", 1, 30),
+    run("norms of n-lora", "order-3", 1, 30),
+  ];
+  const claims = claimsOf(runs, rowsOf(runs), cellsOf(runs));
+  expect(claims.map(({ claim, verdict }) => [claim, verdict])).toEqual([
+    ["AA of N-LoRA above that of its norms alone", "not reproduced"],
+    ["AA of null-space-lora above N-LoRA's at no higher ACR (|dW| > 1e-3)", "partly"],
+    ["AA of null-space-lora above N-LoRA's at no higher ACR (|dW| > 0.4 rms)", "reproduced"],
+  ]);
+  expect(claims[1]!.measured).toBe(
+    "order-1 +14.0 points at 0.02 against 0.02; order-2 +6.0 points at 0.03 against 0.02; order-3 -4.0 points at 0.01 against 0.02",
+  );
 });
 
 it("renders every row as Markdown and every figure as CSV", () => {
@@ -132,7 +156,7 @@ it("renders every row as Markdown and every figure as CSV", () => {
     failed: [],
     cells: cellsOf(runs),
     rows,
-    claims: claimsOf(runs, rows),
+    claims: claimsOf(runs, rows, cellsOf(runs)),
   };
   const markdown = markdownOf(summary);
   expect(markdown).toContain("| n-lora | 27.0 ± 1.4 | 27.0 ± 1.4 |  | 2 | 79.2 |");
