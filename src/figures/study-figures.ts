@@ -219,3 +219,47 @@ export function lambdaSweep(sweep: readonly SweepPoint[], name = "λ"): Panels {
     notes: notesFor(points.map(({ accuracy }) => accuracy)),
   };
 }
+
+export interface StrengthPoint {
+  /** Method and setting. */
+  readonly name: string;
+  readonly strength: number;
+  readonly accuracy: Spread;
+}
+
+/** Average accuracy over a strength or rate, a panel for each of several. */
+export function strengthSweeps(points: readonly StrengthPoint[]): Panels {
+  const names = unique(points.map(({ name }) => name));
+  return {
+    kind: "panels",
+    id: "strengths",
+    title: "Average accuracy over each method's own strength or rate",
+    description: `One panel for each of ${names.length} methods: average accuracy over the value searched.`,
+    columns: Math.min(3, names.length),
+    panels: names.map(
+      (name, index): Chart => ({
+        kind: "chart",
+        id: `strength-${index}`,
+        title: name,
+        description: `Average accuracy over ${name}.`,
+        x: { label: `${name.split(" ").slice(1).join(" ") || name} (logarithmic)`, scale: "log" },
+        y: { label: "AA, %" },
+        lines: true,
+        series: [
+          {
+            name,
+            points: points
+              .filter((point) => point.name === name)
+              .toSorted((one, other) => one.strength - other.strength)
+              .map(({ strength, accuracy }) => ({
+                x: strength,
+                y: accuracy.mean,
+                deviation: accuracy.deviation,
+              })),
+          },
+        ],
+      }),
+    ),
+    notes: notesFor(points.map(({ accuracy }) => accuracy)),
+  };
+}

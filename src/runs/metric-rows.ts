@@ -1,29 +1,48 @@
 /** A run's metrics as people read them: a name with the paper's acronym, and its value in a record. */
-import { duration, fixed, significant } from "../format.js";
+import { duration, fixed, NONE, significant } from "../format.js";
 import type { RunRecord } from "./record.js";
+
+export interface Metric {
+  readonly name: string;
+  readonly value: (record: RunRecord) => number | null;
+  readonly format: (value: number | null) => string;
+}
+
+const metric = (name: string, format: Metric["format"], value: Metric["value"]): Metric => ({
+  name,
+  value,
+  format,
+});
+const time = (value: number | null): string => (value === null ? NONE : duration(value));
+
+export const METRICS: readonly Metric[] = [
+  metric("AA (average accuracy, %)", fixed, (record) => record.averageAccuracy),
+  metric("AA over pooled rows (%)", fixed, (record) => record.microAccuracy),
+  metric("F.Ra (forgetting, points)", fixed, (record) => record.forgettingRate),
+  metric("BWT (backward transfer, points)", fixed, (record) => record.backwardTransfer),
+  metric("own-task accuracy (%)", fixed, (record) => record.ownTaskAccuracy),
+  metric("out-of-label answers at the end (%)", fixed, finalOutOfLabel),
+  metric("OO (squared)", significant, (record) => record.orthogonalOverlap.squared),
+  metric("OO (abs)", significant, (record) => record.orthogonalOverlap.abs),
+  metric("AWOM (spectral)", significant, (record) => record.awom.spectral),
+  metric("AWOM (Frobenius)", significant, (record) => record.awom.frobenius),
+  metric("GSR (mean; small is sparse)", significant, (record) => record.gsr.mean),
+  metric("GSR (pooled)", significant, (record) => record.gsr.pooled),
+  metric("ACR (|dW| > 1e-3)", significant, (record) => record.acr.abs),
+  metric("ACR (|dW| > 0.4 rms)", significant, (record) => record.acr.relRms),
+  metric("ACR (dW not 0)", significant, (record) => record.acr.exact),
+  metric("||dW||_F (mean over tasks)", significant, (record) => mean(record.deltaNorms)),
+  metric("training time", time, (record) => record.timings.trainSeconds),
+  metric("evaluation time", time, (record) => record.timings.evaluationSeconds),
+];
 
 export type MetricRow = readonly [name: string, value: (record: RunRecord) => string];
 
-export const METRIC_ROWS: readonly MetricRow[] = [
-  ["AA (average accuracy, %)", (record) => fixed(record.averageAccuracy)],
-  ["AA over pooled rows (%)", (record) => fixed(record.microAccuracy)],
-  ["F.Ra (forgetting, points)", (record) => fixed(record.forgettingRate)],
-  ["BWT (backward transfer, points)", (record) => fixed(record.backwardTransfer)],
-  ["own-task accuracy (%)", (record) => fixed(record.ownTaskAccuracy)],
-  ["out-of-label answers at the end (%)", (record) => fixed(finalOutOfLabel(record))],
-  ["OO (squared)", (record) => significant(record.orthogonalOverlap.squared)],
-  ["OO (abs)", (record) => significant(record.orthogonalOverlap.abs)],
-  ["AWOM (spectral)", (record) => significant(record.awom.spectral)],
-  ["AWOM (Frobenius)", (record) => significant(record.awom.frobenius)],
-  ["GSR (mean; small is sparse)", (record) => significant(record.gsr.mean)],
-  ["GSR (pooled)", (record) => significant(record.gsr.pooled)],
-  ["ACR (|dW| > 1e-3)", (record) => significant(record.acr.abs)],
-  ["ACR (|dW| > 0.4 rms)", (record) => significant(record.acr.relRms)],
-  ["ACR (dW not 0)", (record) => significant(record.acr.exact)],
-  ["||dW||_F (mean over tasks)", (record) => significant(mean(record.deltaNorms))],
-  ["training time", (record) => duration(record.timings.trainSeconds)],
-  ["evaluation time", (record) => duration(record.timings.evaluationSeconds)],
-];
+/** The same as text. */
+export const METRIC_ROWS: readonly MetricRow[] = METRICS.map(({ name, value, format }) => [
+  name,
+  (record) => format(value(record)),
+]);
 
 /** Mean over tasks of the share of answers outside the label set after the last task, in percent. */
 function finalOutOfLabel(record: RunRecord): number | null {

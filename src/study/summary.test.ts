@@ -1,51 +1,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { RunRecord } from "../runs/record.js";
+import { finishedRun as run } from "../../test/support/finished-run.js";
 import { claimsOf } from "./claims.js";
 import { PAPER_ACCURACY } from "./paper.js";
 import { csvOf, markdownOf } from "./render.js";
-import { cellsOf, type FinishedRun, populationDeviation, rowsOf, spreadOf } from "./summary.js";
-
-function run(
-  label: string,
-  order: string,
-  seed: number,
-  aa: number,
-  figures: Partial<RunRecord> = {},
-): FinishedRun {
-  const record: RunRecord = {
-    schema: "nlora-run/1",
-    status: "done",
-    method: label,
-    model: "builtin",
-    modelRevision: null,
-    tasks: ["a", "b"],
-    seed,
-    startFrom: [],
-    accuracy: [
-      [80, 60],
-      [null, 70],
-    ],
-    baseAccuracy: [null, null],
-    averageAccuracy: aa,
-    microAccuracy: aa,
-    forgettingRate: 20,
-    backwardTransfer: -20,
-    ownTaskAccuracy: 75,
-    deltaNorms: [1, 3],
-    keptBytes: [100, 200],
-    outOfLabelRate: [],
-    penalty: {},
-    engine: {},
-    timings: { trainSeconds: 10, evaluationSeconds: 5, totalSeconds: 15 },
-    orthogonalOverlap: { squared: 1, abs: 2 },
-    awom: { spectral: 1, frobenius: 1 },
-    gsr: { mean: 0.5, pooled: 0.5 },
-    acr: { abs: 0.1, relRms: 0.1, exact: 1 },
-    ...figures,
-  };
-  return { label, method: label, order, seed, record };
-}
+import { cellsOf, populationDeviation, rowsOf, spreadOf } from "./summary.js";
 
 it("the population deviation of the order means is the paper's Table 8 average column", () => {
   expect(populationDeviation([75.03, 76.12, 76.58])).toBeCloseTo(0.65, 2);

@@ -49,8 +49,8 @@ it("trains every run, and writes one summary as Markdown, CSV and JSON", () => {
   expect(first.status).toBe(0);
   expect(first.stdout).toMatch(/^\| NS \| \d/m);
   expect(first.stdout).toMatch(/2 of 2 runs done/);
-  for (const kind of ["md", "csv", "json"])
-    expect(existsSync(join(root, "out", `figure-6.${kind}`))).toBe(true);
+  for (const kind of [".md", ".csv", ".json", "-ablations.svg"])
+    expect(existsSync(join(root, "out", `figure-6${kind}`))).toBe(true);
   const { cells, done } = summary();
   expect([done, ...cells.map(({ label }) => label)]).toEqual([2, "NS", "n-lora"]);
   for (const [index, run] of runs.entries()) {

@@ -10,8 +10,10 @@ import {
   type Protocol,
   preset,
 } from "../../experiment/presets.js";
+import { draw } from "../../figures/draw.js";
 import { duration, fixed } from "../../format.js";
 import { writeFileAtomic } from "../../io/files.js";
+import { studyFigures } from "../../study/figures.js";
 import { csvOf, markdownOf } from "../../study/render.js";
 import { configsOf, runStudy, type StudyEvent, summarize } from "../../study/run-study.js";
 import { type Selection, STUDIES, type Study, studyRuns } from "../../study/studies.js";
@@ -87,6 +89,9 @@ function write(root: string, { name }: Study, summary: StudySummary): void {
   writeFileAtomic(`${path}.json`, [`${JSON.stringify(summary, null, 2)}\n`]);
   writeFileAtomic(`${path}.csv`, [csvOf(summary)]);
   writeFileAtomic(`${path}.md`, [markdownOf(summary)]);
+  for (const figure of studyFigures(summary)) {
+    writeFileAtomic(`${path}-${figure.id}.svg`, [draw(figure)]);
+  }
 }
 
 function lineOf(event: StudyEvent, counter: { done: number }, total: number): string | null {
