@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["learn"],
   ["figures"],
   ["experiment", "runs"],
+  ["analysis"],
   ["study"],
   ["inference"],
   ["serve"],

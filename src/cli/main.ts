@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from "commander";
 import { reported } from "../errors.js";
 import { EXIT, type ExitCode, errorText, exitCodeOf } from "./exit.js";
 import { addInferenceCommands } from "./inference-commands.js";
+import { addInspectCommand } from "./inspect-command.js";
 import { settingsHelp } from "./settings-help.js";
 import { packageVersion } from "./version.js";
 
@@ -148,17 +149,7 @@ function program(finish: (code: ExitCode) => void): Command {
       finish(await (await import("./commands/download.js")).download(name, options)),
     );
 
-  root
-    .command("inspect")
-    .description("print OO, AWOM, GSR, ACR, collision rates with their lift and inner products of adapters")
-    .argument(
-      "<folder...>",
-      "PEFT adapter folders in the order of training; the last one is the newest task's",
-    )
-    .option("--json", "one JSON object on stdout")
-    .action(async (folders, options) =>
-      finish(await (await import("./commands/inspect.js")).inspect(folders, options)),
-    );
+  addInspectCommand(root, finish);
 
   const exported = root
     .command("export")

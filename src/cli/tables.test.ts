@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RunEvent } from "../learn/events.js";
 import { foldRecord } from "../runs/fold-record.js";
-import { accuracyTable, inspectionTables, lengthsTable, metricsTable, table } from "./tables.js";
+import { accuracyTable, lengthsTable, metricsTable, table } from "./tables.js";
 
 function record(method: string, accuracies: [number, number, number][], acr: number | null = null) {
   const time = "2026-01-01T00:00:00.000Z";
@@ -120,47 +120,4 @@ it("the length report says how many rows are cut", () => {
     "512",
     "210",
   ]);
-});
-
-it("an inspection shows the adapters, the four metrics in every reading, and every pair", () => {
-  const adapter = {
-    folder: "x",
-    modules: 2,
-    rank: 8,
-    deltaNorm: 3.16228,
-    gsr: 0.774597,
-    density: { abs: 0.5, relRms: 0.25, exact: 1 },
-  };
-  const text = inspectionTables({
-    adapters: [
-      { ...adapter, name: "one" },
-      { ...adapter, name: "two" },
-    ],
-    orthogonalOverlap: {
-      squared: 4,
-      abs: 2,
-      normalised: 0.5,
-      randomSquared: 3,
-      randomAbs: 231,
-      randomNormalised: 0.0078,
-    },
-    awom: { spectral: 14.142136, frobenius: 14.142136, normalised: 0.7 },
-    gsr: { mean: 0.645, pooled: 0.6 },
-    acr: { abs: 1 / 6, relRms: 0.1, exact: 1 },
-    pairs: [
-      {
-        a: "one",
-        b: "two",
-        collisionRate: { abs: 1 / 6, relRms: 0.1, exact: 1 },
-        lift: { abs: 0.5, relRms: null, exact: 1 },
-        innerProduct: 4,
-        cosine: 0.2,
-      },
-    ],
-  });
-  expect(text).toMatch(/one +2 +8 +3\.162 +0\.7746 +0\.5000 +0\.2500/);
-  expect(text).toMatch(/OO \(abs\) +2\.000 +231\.0/);
-  expect(text).toMatch(/AWOM \(Frobenius\) +14\.14/);
-  expect(text).toMatch(/ACR \(dW not 0\) +1\.000/);
-  expect(text).toMatch(/one – two +0\.1667 +0\.500 +0\.1000 +– +4\.000 +0\.2000/);
 });

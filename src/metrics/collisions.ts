@@ -4,7 +4,7 @@
  */
 import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
 import { inference } from "../tensor/grad.js";
-import { commonModules, factorsOf, type GeometryOptions, meanOf, moduleNorms } from "./low-rank.js";
+import { commonModules, factorsOf, type GeometryOptions, meanOf, moduleNorms, sizeOf } from "./low-rank.js";
 import { collisionCounts, energyThreshold, largestMagnitude } from "./tiles.js";
 
 /** When |dW| counts as changed. All but `abs` are free of scale; thresholds are per task and module. */
@@ -52,43 +52,65 @@ export interface Collisions {
   readonly zeroMatrices: number;
 }
 
-/** Densities and pairwise collisions at each threshold, in one pass over tiles of dW. */
+/** What the elements of one module's updates say. */
+export interface ModuleCollisions {
+  /** Number of elements of dW. */
+  readonly size: number;
+  /** ||dW_i||_F. */
+  readonly norms: readonly number[];
+  /** counts[k][i][j]: elements above the k-th threshold in both; on the diagonal, in one. */
+  readonly counts: readonly (readonly (readonly number[])[])[];
+}
+
+/** Densities and pairwise collisions at each threshold, from tiles of dW. */
 export function collisions(
   adapters: readonly AdapterDelta[],
   thresholds: readonly CollisionThreshold[],
   options: GeometryOptions = {},
 ): Collisions[] {
   const norms = moduleNorms(adapters, options);
-  const totals = thresholds.map(() => adapters.map(() => adapters.map(() => 0)));
-  let size = 0;
-  commonModules(adapters).forEach((module, m) => {
-    inference(() => {
+  const modules = commonModules(adapters).map((module, m) =>
+    inference((): ModuleCollisions => {
       const deltas = factorsOf(adapters, module, "float32", options);
-      const elements = deltas[0]!.b.dim(0) * deltas[0]!.a.dim(1);
-      size += elements;
-      const limits = thresholds.map((threshold) =>
-        deltas.map((delta, i) => {
-          const norm = norms[m]![i]!;
-          // a zero matrix stays one where factors cancel only up to rounding
-          return norm === 0 ? Number.POSITIVE_INFINITY : limit(threshold, delta, norm / Math.sqrt(elements));
-        }),
-      );
-      collisionCounts(deltas, limits).forEach((counts, k) => {
-        counts.forEach((row, i) => {
-          row.forEach((count, j) => {
-            totals[k]![i]![j]! += count;
-          });
-        });
-      });
-    });
-  });
-  const zeroMatrices = norms.flat().filter((norm) => norm === 0).length;
+      const counts = collisionCounts(deltas, limitsOf(thresholds, deltas, norms[m]!));
+      return { size: sizeOf(deltas), norms: norms[m]!, counts };
+    }),
+  );
+  return collisionsOf(modules, adapters.length, thresholds);
+}
+
+/** Collisions of `tasks` updates over the modules of a scope, which were counted at these thresholds. */
+export function collisionsOf(
+  modules: readonly ModuleCollisions[],
+  tasks: number,
+  thresholds: readonly CollisionThreshold[],
+): Collisions[] {
+  const size = modules.reduce((sum, module) => sum + module.size, 0);
+  const places = Array.from({ length: tasks }, (_, i) => i);
+  const zeroMatrices = modules.flatMap(({ norms }) => norms).filter((norm) => norm === 0).length;
   return thresholds.map((threshold, k) => {
-    const counts = totals[k]!;
-    const densities = adapters.map((_, i) => (size === 0 ? null : counts[i]![i]! / size));
+    const counts = places.map((i) =>
+      places.map((j) => modules.reduce((sum, module) => sum + module.counts[k]![i]![j]!, 0)),
+    );
+    const densities = places.map((i) => (size === 0 ? null : counts[i]![i]! / size));
     const pairs = size === 0 ? [] : pairsOf(counts, size);
     return { threshold, average: meanOf(pairs.map(({ rate }) => rate)), densities, pairs, zeroMatrices };
   });
+}
+
+/** result[k][i]: above what an element of dW_i counts at the k-th threshold. */
+export function limitsOf(
+  thresholds: readonly CollisionThreshold[],
+  deltas: readonly LowRankDelta[],
+  norms: readonly number[],
+): number[][] {
+  return thresholds.map((threshold) =>
+    deltas.map((delta, i) => {
+      // a zero matrix stays one where factors cancel only up to rounding
+      if (norms[i] === 0) return Number.POSITIVE_INFINITY;
+      return limit(threshold, delta, norms[i]! / Math.sqrt(sizeOf(deltas)));
+    }),
+  );
 }
 
 function limit(threshold: CollisionThreshold, delta: LowRankDelta, rootMeanSquare: number): number {

@@ -4,7 +4,7 @@
  * and aggregation open, so both readings are given. dW = B A; sums run over modules. What is undefined is null.
  */
 import { withSameModules } from "../adapters/combine.js";
-import type { AdapterDelta } from "../adapters/delta.js";
+import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
 import type { GeometrySummary } from "../runs/record.js";
 import { inference } from "../tensor/grad.js";
 import { acr } from "./collisions.js";
@@ -15,11 +15,10 @@ import {
   innerProducts,
   meanOf,
   moduleNorms,
-  productSingularValues,
   rowSpace,
-  singularValues,
-  triangles,
+  sizeOf,
 } from "./low-rank.js";
+import { type ModuleGeometry, moduleGeometry, type Pair, type UpdateSize } from "./module-geometry.js";
 import { deltaStats } from "./tiles.js";
 
 export interface OrthogonalOverlap {
@@ -35,37 +34,66 @@ export interface OrthogonalOverlap {
   readonly randomNormalised: number | null;
 }
 
-/** OO of the last adapter with each earlier one. One adapter: 0, and the normalised form null. None: null. */
-export function orthogonalOverlap(adapters: readonly AdapterDelta[]): OrthogonalOverlap {
-  const modules = commonModules(adapters);
-  const last = adapters.length - 1;
-  if (modules.length === 0) {
-    const none = { squared: null, abs: null, normalised: null };
-    return { ...none, randomSquared: null, randomAbs: null, randomNormalised: null };
-  }
+/** What one module contributes: sums over the earlier adapters, and one cosine per pair. */
+export interface OverlapParts {
+  readonly squared: number;
+  readonly abs: number;
+  readonly randomSquared: number;
+  readonly randomAbs: number;
+  /** Mean squared cosines, and what random A give. */
+  readonly cosines: readonly number[];
+  readonly randomCosines: readonly number[];
+}
+
+/** The last of a module's updates (float64) with each earlier one; an A that is zero counts nowhere. Call inside a scope. */
+export function overlapParts(deltas: readonly LowRankDelta[]): OverlapParts {
+  const factors = deltas.map(({ a }) => ({ a, basis: rowSpace(a) }));
+  const newest = factors.at(-1)!;
   let [squared, abs, randomSquared, randomAbs] = [0, 0, 0, 0];
-  const cosines: (number | null)[] = [];
+  const cosines: number[] = [];
   const randomCosines: number[] = [];
-  for (const module of modules) {
-    inference(() => {
-      const factors = factorsOf(adapters, module, "float64", {}).map(({ a }) => ({ a, basis: rowSpace(a) }));
-      const newest = factors[last]!;
-      for (const { a, basis } of factors.slice(0, last)) {
-        const product = a.matmul(newest.a.t());
-        squared += product.square().sum().item();
-        abs += product.abs().sum().item();
-        const [elements, inputs] = [product.size, a.dim(1)];
-        randomSquared += elements / (9 * inputs);
-        randomAbs += elements * Math.sqrt(2 / (9 * Math.PI * inputs));
-        randomCosines.push(Math.min(1, Math.max(a.dim(0), newest.a.dim(0)) / inputs));
-        if (basis === null || newest.basis === null) continue;
-        const overlap = basis.t().matmul(newest.basis);
-        cosines.push(overlap.square().sum().item() / Math.min(...overlap.shape));
-      }
-    });
+  for (const { a, basis } of factors.slice(0, -1)) {
+    if (basis === null || newest.basis === null) continue;
+    const product = a.matmul(newest.a.t());
+    squared += product.square().sum().item();
+    abs += product.abs().sum().item();
+    const [elements, inputs] = [product.size, a.dim(1)];
+    randomSquared += elements / (9 * inputs);
+    randomAbs += elements * Math.sqrt(2 / (9 * Math.PI * inputs));
+    randomCosines.push(Math.min(1, Math.max(a.dim(0), newest.a.dim(0)) / inputs));
+    const overlap = basis.t().matmul(newest.basis);
+    cosines.push(overlap.square().sum().item() / Math.min(...overlap.shape));
   }
-  const normalised = meanOf(cosines);
-  return { squared, abs, normalised, randomSquared, randomAbs, randomNormalised: meanOf(randomCosines) };
+  return { squared, abs, randomSquared, randomAbs, cosines, randomCosines };
+}
+
+/** OO over the modules of a scope. No module: null. */
+export function overlapOf(modules: readonly OverlapParts[]): OrthogonalOverlap {
+  const sum = (value: (of: OverlapParts) => number) =>
+    modules.length === 0 ? null : modules.reduce((total, parts) => total + value(parts), 0);
+  return {
+    squared: sum((of) => of.squared),
+    abs: sum((of) => of.abs),
+    normalised: meanOf(modules.flatMap((of) => of.cosines)),
+    randomSquared: sum((of) => of.randomSquared),
+    randomAbs: sum((of) => of.randomAbs),
+    randomNormalised: meanOf(modules.flatMap((of) => of.randomCosines)),
+  };
+}
+
+/** OO of the last adapter with each earlier one. One adapter: 0, and the normalised form null. None: null. */
+export const orthogonalOverlap = (adapters: readonly AdapterDelta[]): OrthogonalOverlap =>
+  overlapOf(ofModules(adapters, {}, overlapParts));
+
+/** What `measure` says of every module's updates in float64. */
+function ofModules<Parts extends object>(
+  adapters: readonly AdapterDelta[],
+  options: GeometryOptions,
+  measure: (deltas: readonly LowRankDelta[]) => Parts extends PromiseLike<unknown> ? never : Parts,
+): Parts[] {
+  return commonModules(adapters).map(
+    (module): Parts => inference(() => measure(factorsOf(adapters, module, "float64", options))),
+  );
 }
 
 export interface Awom {
@@ -77,31 +105,33 @@ export interface Awom {
   readonly normalised: number | null;
 }
 
-/** Adapter weight orthogonality magnitude. One adapter: 0, and the normalised form null. None: null. */
-export function awom(adapters: readonly AdapterDelta[], options: GeometryOptions = {}): Awom {
-  const modules = commonModules(adapters);
+/** AWOM over the modules of a scope, from pairs of the last adapter with each earlier one. No module: null. */
+export function awomOf(
+  modules: readonly { readonly geometry: ModuleGeometry; readonly pairs: readonly Pair[] }[],
+): Awom {
   if (modules.length === 0) return { spectral: null, frobenius: null, normalised: null };
   let [spectral, frobenius] = [0, 0];
   const shares: number[] = [];
-  const last = adapters.length - 1;
-  for (const module of modules) {
-    inference(() => {
-      const deltas = factorsOf(adapters, module, "float64", options).map((delta) => ({
-        ...delta,
-        ...triangles(delta),
-      }));
-      const norms = innerProducts(deltas).map((row, i) => Math.sqrt(row[i]!));
-      for (let i = 0; i < last; i++) {
-        if (norms[i] === 0 || norms[last] === 0) continue;
-        const values = productSingularValues(deltas[last]!, deltas[i]!);
-        const norm = Math.hypot(...values);
-        spectral += values[0]!;
-        frobenius += norm;
-        shares.push(norm / (norms[i]! * norms[last]!));
-      }
-    });
+  for (const { geometry, pairs } of modules) {
+    for (const [p, [i, j]] of pairs.entries()) {
+      if (j !== geometry.sizes.length - 1) continue;
+      const norms = geometry.sizes[i]!.frobenius * geometry.sizes[j]!.frobenius;
+      if (norms === 0) continue;
+      const { product } = geometry.pairs[p]!;
+      spectral += product.spectral;
+      frobenius += product.frobenius;
+      shares.push(product.frobenius / norms);
+    }
   }
   return { spectral, frobenius, normalised: meanOf(shares) };
+}
+
+/** Adapter weight orthogonality magnitude. One adapter: 0, and the normalised form null. None: null. */
+export function awom(adapters: readonly AdapterDelta[], options: GeometryOptions = {}): Awom {
+  const pairs = adapters.slice(1).map((_, i): Pair => [i, adapters.length - 1]);
+  return awomOf(
+    ofModules(adapters, options, (deltas) => ({ geometry: moduleGeometry(deltas, pairs), pairs })),
+  );
 }
 
 export interface SparsityRate {
@@ -117,6 +147,13 @@ export interface SparsityRate {
   readonly zeroMatrices: number;
 }
 
+/** One module's updates: sum of magnitudes and Frobenius norm of each, and the number of elements. */
+export interface SparsityParts {
+  readonly l1: readonly number[];
+  readonly norms: readonly number[];
+  readonly size: number;
+}
+
 /**
  * Generalised sparsity rate ||dW||_1 / (sqrt(N) ||dW||_F) of N elements, in [1 / sqrt(N), 1]; small is sparse.
  * `form: "eq17"` is the appendix's sqrt(N) ||dW||_1 / ||dW||_F, for comparison only: it grows with the size.
@@ -125,28 +162,39 @@ export function gsr(
   adapters: readonly AdapterDelta[],
   options: { readonly form?: "normalised" | "eq17" } = {},
 ): SparsityRate {
-  const modules = commonModules(adapters);
   const norms = moduleNorms(adapters);
+  const modules = commonModules(adapters).map((module, m) =>
+    inference(() => {
+      const deltas = factorsOf(adapters, module, "float32", {});
+      const l1 = deltas.map((delta) => deltaStats(delta).l1);
+      return { l1, norms: norms[m]!, size: sizeOf(deltas) };
+    }),
+  );
+  return sparsityOf(modules, adapters.length, options.form);
+}
+
+/** GSR of `tasks` updates over the modules of a scope. */
+export function sparsityOf(
+  modules: readonly SparsityParts[],
+  tasks: number,
+  form: "normalised" | "eq17" = "normalised",
+): SparsityRate {
   const rate = (l1: number, norm: number, size: number) =>
-    norm === 0 ? null : (l1 / norm) * (options.form === "eq17" ? Math.sqrt(size) : 1 / Math.sqrt(size));
-  const tasks = adapters.map((adapter, task) => {
+    norm === 0 ? null : (l1 / norm) * (form === "eq17" ? Math.sqrt(size) : 1 / Math.sqrt(size));
+  const each = Array.from({ length: tasks }, (_, task) => {
     let [l1, squares, size] = [0, 0, 0];
-    const perModule = modules.map((module, m) => {
-      const norm = norms[m]![task]!;
-      const [sum, count] = inference(() => {
-        const [delta] = factorsOf([adapter], module, "float32", {});
-        return [deltaStats(delta!).l1, delta!.b.dim(0) * delta!.a.dim(1)] as const;
-      });
+    const perModule = modules.map((of) => {
+      const [sum, norm] = [of.l1[task]!, of.norms[task]!];
       l1 += norm === 0 ? 0 : sum;
       squares += norm ** 2;
-      size += count;
-      return rate(sum, norm, count);
+      size += of.size;
+      return rate(sum, norm, of.size);
     });
     return { perModule, mean: meanOf(perModule), pooled: rate(l1, Math.sqrt(squares), size) };
   });
-  const perModule = tasks.map((task) => task.perModule);
-  const perTask = tasks.map((task) => task.mean);
-  const perTaskPooled = tasks.map((task) => task.pooled);
+  const perModule = each.map((task) => task.perModule);
+  const perTask = each.map((task) => task.mean);
+  const perTaskPooled = each.map((task) => task.pooled);
   const zeroMatrices = perModule.flat().filter((value) => value === null).length;
   const [mean, pooled] = [meanOf(perTask), meanOf(perTaskPooled)];
   return { mean, pooled, perTask, perTaskPooled, perModule, zeroMatrices };
@@ -175,35 +223,14 @@ export function innerProductMatrix(
   return total;
 }
 
-export interface ModuleSize {
+export interface ModuleSize extends UpdateSize {
   readonly module: string;
-  readonly frobenius: number;
-  /** Sum of singular values; grows with the matrix and is no bound of the rank. */
-  readonly nuclear: number;
-  /** Largest singular value. */
-  readonly spectral: number;
-  /** ||dW||_F^2 / ||dW||_2^2; null for a zero matrix. */
-  readonly stableRank: number | null;
-  /** exp of the entropy of the singular values' shares; null for a zero matrix. */
-  readonly effectiveRank: number | null;
 }
 
 /** Size of one adapter's update per module, in traversal order. */
 export function moduleSizes(adapter: AdapterDelta, options: GeometryOptions = {}): ModuleSize[] {
-  return commonModules([adapter]).map((module) =>
-    inference(() => {
-      const delta = factorsOf([adapter], module, "float64", options)[0]!;
-      const frobenius = Math.sqrt(innerProducts([delta])[0]![0]!);
-      if (frobenius === 0) {
-        return { module, frobenius, nuclear: 0, spectral: 0, stableRank: null, effectiveRank: null };
-      }
-      const values = singularValues(triangles(delta));
-      const [nuclear, spectral] = [values.reduce((sum, value) => sum + value, 0), values[0]!];
-      const shares = values.map((value) => value / nuclear).filter((share) => share > 0);
-      const effectiveRank = Math.exp(-shares.reduce((sum, share) => sum + share * Math.log(share), 0));
-      return { module, frobenius, nuclear, spectral, stableRank: (frobenius / spectral) ** 2, effectiveRank };
-    }),
-  );
+  const sizes = ofModules([adapter], options, (deltas) => moduleGeometry(deltas, []).sizes[0]!);
+  return commonModules([adapter]).map((module, m) => ({ module, ...sizes[m]! }));
 }
 
 /**

@@ -63,7 +63,7 @@ export interface PairInspection {
   readonly columns: SubspaceAngles | null;
   /** Share of elements that both change. */
   readonly collisionRate: ByReading;
-  /** The same of independent supports of these densities, module by module. */
+  /** The same of independent supports of these densities. */
   readonly expected: ByReading;
   /** Collision rate over expected: 1 is chance, less is avoidance. */
   readonly lift: ByReading;

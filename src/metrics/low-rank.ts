@@ -7,7 +7,7 @@ import type { AdapterDelta, LowRankDelta } from "../adapters/delta.js";
 import { deltaNorm, GRAM_ROUNDING } from "../adapters/usage.js";
 import { CheckpointError } from "../errors.js";
 import type { DType } from "../tensor/dtype.js";
-import { cat, linalgQr, linalgSvd, linalgSvdvals } from "../tensor/functions.gen.js";
+import { cat, linalgQr, linalgSvd } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -73,6 +73,9 @@ export function factorsOf(
   });
 }
 
+/** Number of elements of dW. */
+export const sizeOf = ([delta]: readonly LowRankDelta[]): number => delta!.b.dim(0) * delta!.a.dim(1);
+
 /** result[i][j] = <dW_i, dW_j> = tr((B_i^T B_j)(A_j A_i^T)); a diagonal that is only rounding is 0. */
 export function innerProducts(deltas: readonly LowRankDelta[]): number[][] {
   const a = cat(deltas.map((delta) => delta.a));
@@ -82,15 +85,15 @@ export function innerProducts(deltas: readonly LowRankDelta[]): number[][] {
   );
   const products = a.matmul(a.t()).mul(b.t().matmul(b));
   const ranks = deltas.map((delta) => delta.a.dim(0));
-  const sums = blockSums(products, ranks);
-  const scale = blockSums(products.abs(), ranks);
+  const sums = blocksOf(products, ranks);
+  const scale = blocksOf(products.abs(), ranks);
   return sums.map((row, i) =>
     row.map((sum, j) => (i === j && sum <= GRAM_ROUNDING * scale[i]![i]! ? 0 : sum)),
   );
 }
 
 /** Sums over the blocks of a square matrix whose rows and columns are split into `lengths`. */
-function blockSums(matrix: Tensor, lengths: readonly number[]): number[][] {
+export function blocksOf(matrix: Tensor, lengths: readonly number[]): number[][] {
   const values = matrix.toTypedArray() as Float64Array;
   const blockOf = lengths.flatMap((length, block) => Array<number>(length).fill(block));
   const sums = lengths.map(() => lengths.map(() => 0));
@@ -99,28 +102,21 @@ function blockSums(matrix: Tensor, lengths: readonly number[]): number[][] {
   return sums;
 }
 
-/** Thin QR of the factors: A^T = Q R with `right` = R, B = Q' R' with `left` = R'; dW = Q' (left right^T) Q^T. */
-export interface Triangles {
-  readonly left: Tensor;
-  readonly right: Tensor;
+/** dW = U diag(s) V^T with orthonormal columns, from thin QR of both factors and the SVD of an r x r matrix. */
+export interface SpectralForm {
+  /** [outputs, k], k the smallest of rank, outputs and inputs */
+  readonly u: Tensor;
+  /** [k], largest first */
+  readonly s: Tensor;
+  /** [inputs, k] */
+  readonly v: Tensor;
 }
 
-export function triangles({ a, b }: LowRankDelta): Triangles {
-  return { left: linalgQr(b)[1], right: linalgQr(a.t())[1] };
-}
-
-/** Singular values of dW, at most min(rank, outputs, inputs) of them, largest first. */
-export function singularValues({ left, right }: Triangles): number[] {
-  return linalgSvdvals(left.matmul(right.t())).toArray();
-}
-
-/** Singular values of dW_j^T dW_i, which are those of R_j (B_j^T B_i) R_i^T. */
-export function productSingularValues(
-  last: LowRankDelta & Triangles,
-  other: LowRankDelta & Triangles,
-): number[] {
-  const core = last.right.matmul(last.b.t().matmul(other.b)).matmul(other.right.t());
-  return linalgSvdvals(core).toArray();
+export function spectralForm({ a, b }: LowRankDelta): SpectralForm {
+  const [qb, rb] = linalgQr(b);
+  const [qa, ra] = linalgQr(a.t());
+  const [u, s, vh] = linalgSvd(rb.matmul(ra.t()), false);
+  return { u: qb.matmul(u), s, v: qa.matmul(vh.t()) };
 }
 
 /** Orthonormal basis of the rows of A as columns [inputs, rank of A]; null where A is zero. */

@@ -8,7 +8,8 @@ import { kernelsAreOn } from "../nn/kernels.js";
 import { tensor } from "../tensor/create.js";
 import * as fused from "../tensor/functions.gen.js";
 import { cat, stack, zeros } from "../tensor/functions.gen.js";
-import { inference } from "../tensor/grad.js";
+import { getThreads, inference } from "../tensor/grad.js";
+import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Whether the engine's kernels apply: they read the processor's memory. */
@@ -95,6 +96,68 @@ function kernelCounts(deltas: readonly LowRankDelta[], limits: readonly number[]
     return fused.collisionCounts(a, b, limits).toArray();
   });
   return deltas.map((_, i) => flat.slice(i * tasks, (i + 1) * tasks));
+}
+
+/** Elements of one tile of unions: with as much again for the update at hand, half of a processor core's second-level cache. */
+const UNION_TILE = 2 ** 16;
+
+/**
+ * How the union of supports grows: result[k][i] is the number of positions with |dW_j| > thresholds[k][j] for some j <= i. Lists
+ * may end early, and Infinity counts nothing. Float32; ranks may differ.
+ */
+export function unionCounts(
+  deltas: readonly LowRankDelta[],
+  thresholds: readonly (readonly number[])[],
+): number[][] {
+  const counts = thresholds.map((limits) => limits.map(() => 0));
+  const used = deltas.map((_, i) => thresholds.flatMap((limits, k) => (limits[i]! < Infinity ? [k] : [])));
+  if (used.every((readings) => readings.length === 0)) return counts;
+  const [outputs, inputs] = [deltas[0]!.b.dim(0), deltas[0]!.a.dim(1)];
+  const step = Math.max(1, Math.floor((UNION_TILE * getThreads()) / inputs));
+  for (let start = 0; start < outputs; start += step) {
+    inference(() => {
+      const length = Math.min(step, outputs - start);
+      const unions = thresholds.map(() => zeros([length, inputs], { device: deltas[0]!.a.device }));
+      const covered = thresholds.map(() => 0);
+      for (const [i, { a, b }] of deltas.entries()) {
+        const grown = tidy(() => {
+          if (used[i]!.length === 0) return [];
+          const magnitude = b.narrow(0, start, length).matmul(a).abs_();
+          return used[i]!.map((k, place) => {
+            const own = place === used[i]!.length - 1 ? magnitude : magnitude.clone();
+            return unions[k]!.maximum(own.gt_(thresholds[k]![i]!));
+          });
+        });
+        for (const [place, k] of used[i]!.entries()) {
+          unions[k]!.dispose();
+          unions[k] = grown[place]!;
+          covered[k] = inference(() => unions[k]!.sum().item());
+        }
+        for (const [k, limits] of thresholds.entries()) if (i < limits.length) counts[k]![i]! += covered[k]!;
+      }
+    });
+  }
+  return counts;
+}
+
+/** Tiles of one byte per element, from row `start` on: 1 where |dW_0| > thresholds[0], 2 where |dW_1| > thresholds[1], 3 both. */
+export function supportCodes(
+  deltas: readonly LowRankDelta[],
+  thresholds: readonly number[],
+  body: (codes: Uint8Array, start: number) => void,
+): void {
+  const [first, second] = deltas as [LowRankDelta, LowRankDelta];
+  const mask = ({ a, b }: LowRankDelta, start: number, length: number, place: 0 | 1) =>
+    b
+      .narrow(0, start, length)
+      .matmul(a)
+      .abs_()
+      .gt_(thresholds[place]!)
+      .mul_(place + 1);
+  forRows(first.b.dim(0), first.a.dim(1), (start, length) => {
+    const codes = mask(first, start, length, 0).add_(mask(second, start, length, 1));
+    body(codes.toDtype("uint8").toTypedArray() as Uint8Array, start);
+  });
 }
 
 /** All factors in one tensor each, a [T, r, inputs] and b [T, outputs, r], smaller ranks filled up with zeros. */

@@ -68,6 +68,12 @@ export abstract class TensorMethods {
     return this.one(call(operatorId("aten::abs"), this.handle));
   }
 
+  /** aten::abs_(Tensor! self) -> Tensor! */
+  abs_(): this {
+    call(operatorId("aten::abs_"), this.handle);
+    return this;
+  }
+
   /** aten::sign(Tensor self) -> Tensor */
   sign(): Tensor {
     return this.one(call(operatorId("aten::sign"), this.handle));
@@ -171,6 +177,12 @@ export abstract class TensorMethods {
   /** aten::gt.Tensor(Tensor self, Tensor other) -> Tensor; or with a number */
   gt(other: Tensor | number): Tensor {
     return this.one(typeof other === "number" ? call(operatorId("aten::gt.Scalar"), this.handle, other) : call(operatorId("aten::gt.Tensor"), this.handle, other.handle));
+  }
+
+  /** aten::gt_.Scalar(Tensor! self, Scalar other) -> Tensor! */
+  gt_(other: number): this {
+    call(operatorId("aten::gt_.Scalar"), this.handle, other);
+    return this;
   }
 
   /** aten::ge.Tensor(Tensor self, Tensor other) -> Tensor; or with a number */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/experiment/config.js";
 import type { RunEvent } from "../../src/learn/events.js";
+import type { Inspection } from "../../src/metrics/inspection.js";
 import type { RunRecord } from "../../src/runs/record.js";
 import { type Finished, nlora, TASKS, tinyConfig, writeConfig, writeTasks } from "../support/command-line.js";
 
@@ -124,15 +125,17 @@ describe("a run", () => {
     expect(recordOf("first").accuracy[1]![2]).toBeCloseTo((100 * right) / 6, 10);
   });
 
-  it("measures of its adapters what inspect measures of their folders", async () => {
+  it("measures of its adapters what inspect measures of the run, and of their folders", async () => {
     const folders = adapterNames.map((name) => join("first", "adapters", name));
-    const { status, stdout } = await nlora(root, ["inspect", ...folders, "--json"]);
-    expect(status).toBe(0);
-    const { orthogonalOverlap, awom, gsr, acr, pairs } = JSON.parse(stdout);
-    expect({ orthogonalOverlap, awom, gsr, acr }).toMatchObject(
-      (({ orthogonalOverlap, awom, gsr, acr }) => ({ orthogonalOverlap, awom, gsr, acr }))(recordOf("first")),
-    );
-    expect(pairs).toHaveLength(3);
+    const { orthogonalOverlap, awom, gsr, acr } = recordOf("first");
+    for (const paths of [["first"], folders]) {
+      const { status, stdout } = await nlora(root, ["inspect", ...paths, "--json"]);
+      expect(status).toBe(0);
+      const inspection = JSON.parse(stdout) as Inspection;
+      expect(inspection).toMatchObject({ orthogonalOverlap, awom, gsr, acr });
+      expect(inspection.adapters.map(({ name }) => name)).toEqual(adapterNames);
+      expect(inspection.pairs).toHaveLength(3);
+    }
   });
 });
 
