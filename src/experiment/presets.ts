@@ -110,7 +110,9 @@ export const MINI = {
 const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> = {
   "n-lora": { lambda: 0.02 },
   "o-lora-n-lora": { lambda: 0.02 },
-  "null-space-lora": { lambda: 0.02 },
+  // The largest AA at no more collisions than N-LoRA has.
+  "null-space-lora": { lambda: 0.04 },
+  "o-lora": { lambda1: 5 },
   // Of 100 steps a task.
   "prox-lora": { warmup: 20 },
 };
