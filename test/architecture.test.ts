@@ -24,6 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["inference"],
   ["serve"],
   ["export"],
+  ["dashboard"],
   ["cli", "bench"],
   ["index.ts"],
 ];

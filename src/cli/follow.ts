@@ -1,6 +1,6 @@
 /** Runs one configuration in a training process and shows it; Ctrl+C ends it after the step, a second one at once. */
 import type { Config } from "../experiment/config.js";
-import { type LaunchOptions, launch, type RunOutcome } from "../runs/launch.js";
+import { type LaunchOptions, launch, type RunningRun, type RunOutcome } from "../runs/launch.js";
 import type { RunFolder } from "../runs/run-folder.js";
 import type { RunView } from "./terminal.js";
 
@@ -12,6 +12,12 @@ const SAME_PRESS_MS = 500;
 interface Stoppable {
   stop(): void;
   kill(): void;
+}
+
+export type RunListener = NonNullable<LaunchOptions["onEvent"]>;
+
+export interface FollowOptions extends Omit<LaunchOptions, "onEvent"> {
+  readonly onLaunch?: (run: RunningRun) => RunListener;
 }
 
 /** Passes signals on to what runs, until the returned function is called. */
@@ -30,13 +36,22 @@ export function stopOnSignals(running: Stoppable, say: (line: string) => void): 
   };
 }
 
+/** `onLaunch` is told of the run once its process is there; what it returns hears every event as the view does. */
 export async function follow(
   config: Config,
   folder: RunFolder,
   view: RunView,
-  options: LaunchOptions = {},
+  { onLaunch, ...options }: FollowOptions = {},
 ): Promise<RunOutcome> {
-  const run = launch(config, folder, { ...options, onEvent: (event, memory) => view.event(event, memory) });
+  let hear: RunListener | undefined;
+  const run = launch(config, folder, {
+    ...options,
+    onEvent: (event, memory) => {
+      view.event(event, memory);
+      hear?.(event, memory);
+    },
+  });
+  hear = onLaunch?.(run);
   const release = stopOnSignals(run, (line) => view.say(line));
   try {
     return await run.outcome;

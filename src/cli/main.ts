@@ -7,6 +7,7 @@ import { reported } from "../errors.js";
 import { EXIT, type ExitCode, errorText, exitCodeOf } from "./exit.js";
 import { addInferenceCommands } from "./inference-commands.js";
 import { addInspectCommand } from "./inspect-command.js";
+import { wholeNumber } from "./number-option.js";
 import { settingsHelp } from "./settings-help.js";
 import { packageVersion } from "./version.js";
 
@@ -17,6 +18,7 @@ Examples:
   nlora train run.yaml --set method=o-lora --set training.epochs=1 --seed 43
   nlora train --resume runs/20260131-174502-run-n-lora-s42
   nlora data preview run.yaml                   what the model will see of the data
+  nlora ui                                      runs in a browser: watch, compare, start, stop, resume
   nlora inspect runs/*/adapters/1-dbpedia runs/*/adapters/2-amazon
   nlora export runs/20260131-174502-run-n-lora-s42 --format peft --out adapter
   nlora merge builtin runs/*/adapters/1-dbpedia --out merged
@@ -68,6 +70,15 @@ Examples:
   nlora download meta-llama/Llama-3.2-1B@main
   nlora download fancyzhx/ag_news --dataset`;
 
+const UI_HELP = `
+Open the address that is printed: its token lets this browser in. Runs started from the dashboard end with it, after their
+step (Ctrl+C; a second one ends them at once), and can be resumed. See docs/dashboard.md.
+
+Examples:
+  nlora ui
+  nlora ui --runs studies/mini --port 8600
+  nlora train run.yaml --ui                     the run alone, while it is trained`;
+
 const PREVIEW_HELP = `
 Nothing is trained and no weights are read. Examples:
   nlora data preview run.yaml --task support --rows 5
@@ -103,6 +114,7 @@ function program(finish: (code: ExitCode) => void): Command {
     .option("--seed <n>", "seed of the run (sets seed)")
     .option("--quiet", "no progress, only the result")
     .option("--json", "events as NDJSON on stdout, the record as the last line")
+    .option("--ui", "show the run in a browser while it goes on, at the address printed")
     .addHelpText("after", TRAIN_HELP)
     .action(async (config, options) =>
       finish(await (await import("./commands/train.js")).train(config, options)),
@@ -150,6 +162,15 @@ function program(finish: (code: ExitCode) => void): Command {
     );
 
   addInspectCommand(root, finish);
+
+  root
+    .command("ui")
+    .description("show runs in a browser: watch, compare, start, stop and resume them")
+    .option("--runs <dir>", "folder whose runs are shown, and where new ones are made", "runs")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--port <n>", "port; 0: a free one", wholeNumber("--port", { min: 0, max: 65535 }), 0)
+    .addHelpText("after", UI_HELP)
+    .action(async (options) => finish(await (await import("./commands/ui.js")).ui(options)));
 
   const exported = root
     .command("export")

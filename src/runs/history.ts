@@ -91,10 +91,24 @@ class Columns {
 /** Collects the steps of a run that may be going on. */
 export class History {
   #tasks: Columns[] = [];
+  #revision = 0;
 
   /** Forgets everything. */
   clear(): void {
     this.#tasks = [];
+    this.#revision++;
+  }
+
+  /** Grows when steps that were there are there no more. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Place of the last logged step in the run; 0 before the first. */
+  get lastStep(): number {
+    const earlier = this.#tasks.slice(0, -1).reduce((sum, { planned }) => sum + planned, 0);
+    const last = this.#tasks.at(-1)?.steps.at(-1);
+    return last === undefined ? earlier : earlier + last;
   }
 
   /** Takes note of an event; those that are no steps and start no task change nothing. */
@@ -104,8 +118,9 @@ export class History {
       if (columns?.index === event.index && event.step > (columns.steps.at(-1) ?? 0)) columns.add(event);
     } else if (event.type === "task-start") {
       // A task that is started again replaces what was learned of it and after it.
-      this.#tasks = this.#tasks.filter(({ index }) => index < event.index);
-      this.#tasks.push(new Columns(event.task, event.index, event.steps));
+      const kept = this.#tasks.filter(({ index }) => index < event.index);
+      if (kept.length < this.#tasks.length) this.#revision++;
+      this.#tasks = [...kept, new Columns(event.task, event.index, event.steps)];
     }
   }
 

@@ -8,6 +8,7 @@ import { EXIT, type ExitCode, errorText, exitCodeOf } from "../exit.js";
 import { follow } from "../follow.js";
 import { accuracyTable, metricsTable } from "../tables.js";
 import { createView } from "../terminal.js";
+import { watchRun } from "./ui.js";
 
 export interface TrainOptions {
   readonly data?: string;
@@ -17,6 +18,7 @@ export interface TrainOptions {
   readonly seed?: string;
   readonly quiet?: boolean;
   readonly json?: boolean;
+  readonly ui?: boolean;
 }
 
 export async function train(file: string | undefined, options: TrainOptions): Promise<ExitCode> {
@@ -28,7 +30,11 @@ export async function train(file: string | undefined, options: TrainOptions): Pr
     return EXIT.done;
   }
   const view = createView({ ...options, evaluates: config.evaluation.tasks });
-  const outcome = await follow(config, folder, view, { resume });
+  const watched = options.ui ? await watchRun(folder) : null;
+  const outcome = await follow(config, folder, view, {
+    resume,
+    ...(watched && { onLaunch: watched.onLaunch }),
+  }).finally(() => watched?.close());
   if (outcome.record) report(outcome.record, folder, options);
   if (outcome.status === "failed") {
     const error = outcome.error ?? { message: "the run failed" };

@@ -1,0 +1,2 @@
+// The file that the build puts beside the pages.
+export { default } from "uplot";
