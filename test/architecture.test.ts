@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["experiment", "runs"],
   ["analysis"],
   ["study"],
+  ["loggers"],
   ["inference"],
   ["serve"],
   ["export"],

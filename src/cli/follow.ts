@@ -1,5 +1,6 @@
 /** Runs one configuration in a training process and shows it; Ctrl+C ends it after the step, a second one at once. */
 import type { Config } from "../experiment/config.js";
+import type { Loggers } from "../loggers/open.js";
 import { type LaunchOptions, launch, type RunningRun, type RunOutcome } from "../runs/launch.js";
 import type { RunFolder } from "../runs/run-folder.js";
 import type { RunView } from "./terminal.js";
@@ -18,6 +19,8 @@ export type RunListener = NonNullable<LaunchOptions["onEvent"]>;
 
 export interface FollowOptions extends Omit<LaunchOptions, "onEvent"> {
   readonly onLaunch?: (run: RunningRun) => RunListener;
+  /** They hear every event too, and are closed at the end. */
+  readonly loggers?: Loggers;
 }
 
 /** Passes signals on to what runs, until the returned function is called. */
@@ -41,7 +44,7 @@ export async function follow(
   config: Config,
   folder: RunFolder,
   view: RunView,
-  { onLaunch, ...options }: FollowOptions = {},
+  { onLaunch, loggers, ...options }: FollowOptions = {},
 ): Promise<RunOutcome> {
   let hear: RunListener | undefined;
   const run = launch(config, folder, {
@@ -49,14 +52,16 @@ export async function follow(
     onEvent: (event, memory) => {
       view.event(event, memory);
       hear?.(event, memory);
+      loggers?.hear(event, Date.now());
     },
   });
   hear = onLaunch?.(run);
   const release = stopOnSignals(run, (line) => view.say(line));
   try {
-    return await run.outcome;
+    const outcome = await run.outcome.finally(release);
+    await loggers?.close(outcome.record, Date.now());
+    return outcome;
   } finally {
-    release();
     view.close();
   }
 }

@@ -53,6 +53,18 @@ Examples:
   nlora study table-1 --scale mini --data DIR --jobs 2
   nlora study figure-6 --scale mini --data DIR --orders order-1 --seeds 42`;
 
+const LOG_OPTION = "write the run to tensorboard, csv or mlflow=URL as it goes on; may be repeated";
+
+const LOG_HELP = `
+Into each run's folder: tensorboard/ and metrics.csv; with --out into one folder for all of them, as tensorboard --logdir
+takes it. MLflow: a new run of the experiment MLFLOW_EXPERIMENT_NAME (default: nlora).
+
+Environment: MLFLOW_TRACKING_URI (for --to mlflow), MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD.
+
+Examples:
+  nlora log runs/* --to tensorboard --out curves && tensorboard --logdir curves
+  nlora log runs/20260131-174502-run-n-lora-s42 --to csv --to mlflow=http://localhost:5000`;
+
 const scaleOption = () =>
   new Option("--scale <scale>", "the paper's size, or one for the bundled model")
     .choices(["paper", "mini"])
@@ -112,6 +124,7 @@ function program(finish: (code: ExitCode) => void): Command {
       collect,
     )
     .option("--seed <n>", "seed of the run (sets seed)")
+    .option("--log <logger>", LOG_OPTION, collect)
     .option("--quiet", "no progress, only the result")
     .option("--json", "events as NDJSON on stdout, the record as the last line")
     .option("--ui", "show the run in a browser while it goes on, at the address printed")
@@ -213,6 +226,17 @@ function program(finish: (code: ExitCode) => void): Command {
     );
 
   root
+    .command("log")
+    .description("write finished or running runs as curves for TensorBoard, as CSV, or to an MLflow server")
+    .argument("<run...>", "run folders")
+    .requiredOption("--to <logger>", "tensorboard, csv or mlflow=URL; may be repeated", collect)
+    .option("--out <dir>", "folder for the files of all runs, instead of each run's own")
+    .addHelpText("after", LOG_HELP)
+    .action(async (folders, options) =>
+      finish(await (await import("./commands/log.js")).log(folders, options)),
+    );
+
+  root
     .command("preset")
     .description("print one of the paper's settings as a config, to train as it stands or changed")
     .argument("<order>", "order-1 to order-6 (T5), llama-1 to llama-3")
@@ -244,6 +268,7 @@ function program(finish: (code: ExitCode) => void): Command {
     .option("--seeds <1,2>", "these seeds")
     .option("--jobs <n>", "runs at the same time", "1")
     .option("--set <key=value>", "change one setting of all runs; may be repeated", collect)
+    .option("--log <logger>", LOG_OPTION, collect)
     .option("--plan", "print what would be trained, and train nothing")
     .option("--summary", "only write the summary of what has been trained")
     .option("--json", "the summary as JSON on stdout")

@@ -1,4 +1,5 @@
 /** A study's summary as Markdown for people and CSV for spreadsheets. */
+import { csvLine } from "../io/csv.js";
 import { FIGURES, type Figure, type Spread, type StudySummary } from "./summary.js";
 
 const NONE = "";
@@ -84,20 +85,11 @@ export function markdownOf(summary: StudySummary): string {
 
 /** One line per row, order and figure. */
 export function csvOf({ cells }: StudySummary): string {
-  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const lines = cells.flatMap((cell) =>
     (Object.keys(FIGURES) as Figure[]).map((figure) => {
       const { mean, deviation } = cell[figure];
-      return [
-        quote(cell.label),
-        cell.method,
-        cell.order,
-        figure,
-        mean ?? "",
-        deviation ?? "",
-        cell.seeds.length,
-      ].join(",");
+      return csvLine([cell.label, cell.method, cell.order, figure, mean, deviation, cell.seeds.length]);
     }),
   );
-  return `${["label,method,order,figure,mean,deviation,seeds", ...lines].join("\n")}\n`;
+  return `label,method,order,figure,mean,deviation,seeds\n${lines.join("")}`;
 }

@@ -41,7 +41,7 @@ const summary = () => JSON.parse(readFileSync(join(root, "out", "figure-6.json")
 let first: Finished;
 beforeAll(async () => {
   writeBenchmark(join(root, "data"), 6);
-  first = await nlora(root, command("--jobs", "2"));
+  first = await nlora(root, command("--jobs", "2", "--log", "csv"));
 });
 
 it("trains every run, and writes one summary as Markdown, CSV and JSON", () => {
@@ -56,6 +56,9 @@ it("trains every run, and writes one summary as Markdown, CSV and JSON", () => {
   for (const [index, run] of runs.entries()) {
     const record = JSON.parse(readFileSync(join(root, "out", run, "record.json"), "utf8"));
     expect(cells[index]!.averageAccuracy.mean).toBe(record.averageAccuracy);
+    expect(readFileSync(join(root, "out", run, "metrics.csv"), "utf8")).toMatch(
+      new RegExp(`^${run},.*,,run/averageAccuracy,${record.averageAccuracy}$`, "m"),
+    );
     expect(record.penalty.kind).toBe(["none", "delta-w"][index]);
   }
 });

@@ -1,5 +1,5 @@
 /** `nlora study`: the paper's experiments, run by run; `nlora preset`: one of their configs, to look at or to change. */
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { didYouMean } from "../../did-you-mean.js";
 import { UsageError } from "../../errors.js";
@@ -13,6 +13,9 @@ import {
 import { draw } from "../../figures/draw.js";
 import { duration, fixed } from "../../format.js";
 import { writeFileAtomic } from "../../io/files.js";
+import { type Loggers, loggerTarget, openLoggers, type Target } from "../../loggers/open.js";
+import { readJournal } from "../../runs/journal.js";
+import { RunFolder } from "../../runs/run-folder.js";
 import { studyFigures } from "../../study/figures.js";
 import { csvOf, markdownOf } from "../../study/render.js";
 import { configsOf, runStudy, type StudyEvent, summarize } from "../../study/run-study.js";
@@ -31,6 +34,7 @@ export interface StudyCommandOptions {
   readonly seeds?: string;
   readonly jobs: string;
   readonly set?: readonly string[];
+  readonly log?: readonly string[];
   readonly plan?: boolean;
   readonly summary?: boolean;
   readonly json?: boolean;
@@ -38,6 +42,7 @@ export interface StudyCommandOptions {
 
 export async function study(name: string, options: StudyCommandOptions): Promise<ExitCode> {
   const chosen = studyNamed(name);
+  const targets = options.log?.map((word) => loggerTarget(word)) ?? [];
   const selection: Selection = {
     scale: options.scale,
     methods: words(options.methods),
@@ -62,6 +67,7 @@ export async function study(name: string, options: StudyCommandOptions): Promise
   if (!options.summary) {
     const say = (line: string) => process.stderr.write(`${line}\n`);
     const counter = { done: 0 };
+    const logs = new StudyLogs(root, targets, say);
     const running = runStudy(runs, {
       root,
       data: options.data,
@@ -71,17 +77,54 @@ export async function study(name: string, options: StudyCommandOptions): Promise
         const line = lineOf(event, counter, runs.length);
         if (line !== null) say(line);
         // The table is up to date after every run, whatever happens to the next one.
+        logs.hear(event);
         if (event.type === "ended") write(root, chosen, summarize(chosen, options.scale, runs, root));
       },
     });
     const release = stopOnSignals(running, say);
     failed = await running.finished.finally(release);
+    await logs.closed();
   }
   const summary = summarize(chosen, options.scale, runs, root);
   write(root, chosen, summary);
   process.stdout.write(options.json ? `${JSON.stringify(summary, null, 2)}\n` : `\n${markdownOf(summary)}`);
   if (failed.length > 0) return EXIT.failed;
   return interrupted ? EXIT.interrupted : EXIT.done;
+}
+
+/** A set of loggers for every run that goes on. */
+class StudyLogs {
+  readonly #open = new Map<string, Loggers>();
+  readonly #closing: Promise<number>[] = [];
+
+  constructor(
+    readonly root: string,
+    readonly targets: readonly Target[],
+    readonly say: (line: string) => void,
+  ) {}
+
+  hear(event: StudyEvent): void {
+    if (this.targets.length === 0) return;
+    const { id } = event.run;
+    const loggers = this.#open.get(id);
+    if (event.type === "started" || event.type === "resumed") {
+      const folder = new RunFolder(join(this.root, id));
+      const earlier = event.type === "resumed" ? readJournal(folder.journalFile) : [];
+      const run = { folder: folder.path, name: id, config: folder.readConfig(), earlier };
+      this.#open.set(
+        id,
+        openLoggers(this.targets, run, (line) => this.say(`${id}: ${line}`)),
+      );
+    } else if (event.type === "progress") loggers?.hear(event.event, Date.now());
+    else if (event.type === "ended" && loggers) {
+      const record = new RunFolder(join(this.root, id)).readRecord();
+      this.#closing.push(loggers.close(record, Date.now()));
+    }
+  }
+
+  async closed(): Promise<void> {
+    await Promise.all(this.#closing);
+  }
 }
 
 function write(root: string, { name }: Study, summary: StudySummary): void {

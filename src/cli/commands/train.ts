@@ -1,7 +1,9 @@
 /** `nlora train`: one run from a config file, or the rest of an interrupted one. */
-
+import { basename } from "node:path";
 import { UsageError } from "../../errors.js";
 import { type Config, type ConfigOverrides, loadConfig } from "../../experiment/config.js";
+import { loggerTarget, openLoggers } from "../../loggers/open.js";
+import { readJournal } from "../../runs/journal.js";
 import type { RunRecord } from "../../runs/record.js";
 import { defaultRunPath, RunFolder } from "../../runs/run-folder.js";
 import { EXIT, type ExitCode, errorText, exitCodeOf } from "../exit.js";
@@ -16,12 +18,14 @@ export interface TrainOptions {
   readonly resume?: string;
   readonly set?: readonly string[];
   readonly seed?: string;
+  readonly log?: readonly string[];
   readonly quiet?: boolean;
   readonly json?: boolean;
   readonly ui?: boolean;
 }
 
 export async function train(file: string | undefined, options: TrainOptions): Promise<ExitCode> {
+  const targets = options.log?.map((word) => loggerTarget(word)) ?? [];
   const { config, folder, resume } = prepare(file, options);
   const finished = resume ? folder.readRecord() : null;
   if (finished?.status === "done") {
@@ -30,9 +34,13 @@ export async function train(file: string | undefined, options: TrainOptions): Pr
     return EXIT.done;
   }
   const view = createView({ ...options, evaluates: config.evaluation.tasks });
+  const earlier = resume ? readJournal(folder.journalFile) : [];
+  const logged = { folder: folder.path, name: basename(folder.path), config, earlier };
+  const loggers = openLoggers(targets, logged, (line) => view.say(line));
   const watched = options.ui ? await watchRun(folder) : null;
   const outcome = await follow(config, folder, view, {
     resume,
+    loggers,
     ...(watched && { onLaunch: watched.onLaunch }),
   }).finally(() => watched?.close());
   if (outcome.record) report(outcome.record, folder, options);
