@@ -5,6 +5,8 @@ import { UsageError } from "../errors.js";
 export class Passing extends Error {
   constructor(
     message: string,
+    /** The endpoint that was asked. */
+    readonly endpoint: string,
     /** Milliseconds that the server asks to wait; null: it does not say. */
     readonly wait: number | null = null,
   ) {
@@ -66,11 +68,11 @@ export class MlflowClient {
   ) {}
 
   get(path: string, query: Readonly<Record<string, string>>): Promise<Fields> {
-    return this.#request(`${path}?${new URLSearchParams(query)}`, { method: "GET" });
+    return this.#request(path, `?${new URLSearchParams(query)}`, { method: "GET" });
   }
 
   post(path: string, body: Fields): Promise<Fields> {
-    return this.#request(path, {
+    return this.#request(path, "", {
       method: "POST",
       body: JSON.stringify(body),
       headers: { "content-type": "application/json" },
@@ -78,11 +80,11 @@ export class MlflowClient {
   }
 
   /** Throws a Passing or a Refusal. */
-  async #request(path: string, init: RequestInit): Promise<Fields> {
+  async #request(endpoint: string, query: string, init: RequestInit): Promise<Fields> {
     let response: Response;
     let text: string;
     try {
-      response = await fetch(`${this.address}/api/2.0/mlflow/${path}`, {
+      response = await fetch(`${this.address}/api/2.0/mlflow/${endpoint}${query}`, {
         ...init,
         headers: { ...init.headers, ...(this.authorization && { authorization: this.authorization }) },
         redirect: "manual",
@@ -90,7 +92,7 @@ export class MlflowClient {
       });
       text = await response.text();
     } catch (error) {
-      throw new Passing(reasonOf(error, this.timeout));
+      throw new Passing(reasonOf(error, this.timeout), endpoint);
     }
     const { status } = response;
     const fields = objectOf(text);
@@ -106,7 +108,7 @@ export class MlflowClient {
     const message = `status ${status}${code ? ` ${printable(code)}` : ""}${said}`;
     if (!BUSY.has(status)) throw new Refusal(message, code);
     const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-    throw new Passing(message, Number.isFinite(seconds) ? seconds * 1000 : null);
+    throw new Passing(message, endpoint, Number.isFinite(seconds) ? seconds * 1000 : null);
   }
 }
 

@@ -187,13 +187,13 @@ export class MlflowLogger implements RunLogger {
   }
 
   async #send(): Promise<void> {
-    let [failures, lastTries] = [0, 0];
+    // Failures of one endpoint in a row, and those of them after the run has ended.
+    let [failures, lastTries, endpoint] = [0, 0, ""];
     await this.#wait(this.#patience.gather);
     while (!this.#isIdle && !this.#given.signal.aborted) {
       try {
         await this.#sendNext();
-        [failures, lastTries] = [0, 0];
-        this.#failure = null;
+        [failures, lastTries, this.#failure] = [0, 0, null];
       } catch (error) {
         if (!(error instanceof Passing)) {
           this.#refuse(error instanceof Error ? error.message : String(error));
@@ -201,6 +201,7 @@ export class MlflowLogger implements RunLogger {
         }
         if (this.#given.signal.aborted) break;
         this.#failure = error.message;
+        if (error.endpoint !== endpoint) [failures, lastTries, endpoint] = [0, 0, error.endpoint];
         if (failures + 1 >= this.#patience.tries) {
           this.#refuse(`${error.message}, tried ${failures + 1} times`);
           break;
