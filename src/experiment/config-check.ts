@@ -4,7 +4,7 @@ import { syntheticTaskNames } from "../data/synthetic.js";
 import { columnsOf, parseTemplate } from "../data/template.js";
 import { ConfigError } from "../errors.js";
 import { METHOD_FACTS } from "../methods/facts.js";
-import { trainsAllWeights } from "../methods/options.js";
+import { trainsAllWeights, trainsPrompts } from "../methods/options.js";
 import type { Problem } from "./config-issues.js";
 import type { Config } from "./schema.js";
 
@@ -126,11 +126,37 @@ function listed(prefix: string, group: object): [string, unknown][] {
   });
 }
 
-/** Methods that train all weights leave no place for what belongs to adapters, and compute in float32. */
 function* checkMethod(config: Config): Generator<Problem> {
-  const { method } = config;
-  if (!trainsAllWeights(method)) return;
-  const { title } = METHOD_FACTS[method.name];
+  const { method, data } = config;
+  const { title, needsTaskIdentity } = METHOD_FACTS[method.name];
+  if (needsTaskIdentity && data.kind === "benchmark" && data.promptIdentity !== "task+dataset") {
+    yield {
+      path: ["data", "promptIdentity"],
+      message: `expected task+dataset, ${title} has to know the task of every row that it answers; found ${data.promptIdentity}, which hides it`,
+    };
+  }
+  if (trainsAllWeights(method)) yield* checkAllWeights(config, title);
+  if (trainsPrompts(method)) yield* checkPrompts(config, title);
+}
+
+/** Prompts stand before the base model's input, and a pool has as many as are chosen. */
+function* checkPrompts({ method, startFrom }: Config, title: string): Generator<Problem> {
+  if (startFrom.length > 0) {
+    yield {
+      path: ["startFrom"],
+      message: `expected none, ${title} trains prompts of the base model and does not go on from adapters; merge them into the model`,
+    };
+  }
+  if (method.name === "l2p" && method.selected > method.poolSize) {
+    yield {
+      path: ["method", "selected"],
+      message: `expected at most poolSize (${method.poolSize}), found ${method.selected}`,
+    };
+  }
+}
+
+/** Methods that train all weights leave no place for what belongs to adapters, and compute in float32. */
+function* checkAllWeights({ method, startFrom, dtype }: Config, title: string): Generator<Problem> {
   const instead = "set method.backbone: lora";
   if ("sparsity" in method && method.sparsity !== null) {
     yield {
@@ -138,13 +164,13 @@ function* checkMethod(config: Config): Generator<Problem> {
       message: `expected null, ${title} trains all weights and no adapter; ${instead}, or leave it out`,
     };
   }
-  if (config.startFrom.length > 0) {
+  if (startFrom.length > 0) {
     yield {
       path: ["startFrom"],
       message: `expected none, ${title} trains all weights and does not go on from adapters; ${instead}, or merge them into the model`,
     };
   }
-  if (config.dtype === "bfloat16") {
+  if (dtype === "bfloat16") {
     yield {
       path: ["dtype"],
       message: `expected float32 or auto, ${title} trains all weights, whose updates bfloat16 would lose; ${instead}, or leave it out`,

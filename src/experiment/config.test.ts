@@ -193,6 +193,28 @@ describe("errors", () => {
     expect(() => parseConfig(all.replace("ewc,", "ewc, backbone: lora,"), "run.yaml")).not.toThrow();
   });
 
+  it("of prompts say what does not go with them", () => {
+    const lines = errorLines(
+      "method: { name: l2p, poolSize: 2, selected: 3 }\nstartFrom: [a]\ndata: { kind: synthetic }\n",
+    );
+    expect(lines[0]).toMatch(/^run\.yaml:1:35: method\.selected: expected at most poolSize \(2\), found 3/);
+    expect(lines[1]).toMatch(/^run\.yaml:2:1: startFrom: expected none, L2P trains prompts/);
+  });
+
+  it("of a hidden task say so where a method has to know it", () => {
+    const config = (method: string, identity: string) =>
+      `method: ${method}\ndata: { kind: benchmark, root: data, promptIdentity: ${identity} }\n`;
+    for (const method of ["prog-prompt", "per-task-ft"]) {
+      for (const identity of ["none", "shuffled"]) {
+        expect(errorLines(config(method, identity))[0]).toMatch(
+          /^run\.yaml:2:\d+: data\.promptIdentity: expected task\+dataset, .* has to know the task/,
+        );
+      }
+    }
+    expect(() => parseConfig(config("l2p", "none"), "run.yaml")).not.toThrow();
+    expect(() => parseConfig(config("prog-prompt", "task+dataset"), "run.yaml")).not.toThrow();
+  });
+
   it("of lists per task say so where all tasks are learned at once", () => {
     expect(errorLines("method: mtl\ntraining: { epochs: [1, 2, 3, 4] }\n")[0]).toMatch(
       /training\.epochs: expected one value, MTL learns all tasks at once; found a list/,

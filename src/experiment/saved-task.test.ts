@@ -79,6 +79,15 @@ const CASES = [
     { name: "lwf", backbone: "lora" },
     { adapters: every, models: [], state: [] },
   ],
+  [{ name: "l2p" }, { adapters: [], models: [], state: ["4-pictures"] }],
+  [
+    { name: "lfpt5", promptLength: 8, fraction: 0 },
+    { adapters: [], models: [], state: ["4-pictures"] },
+  ],
+  [
+    { name: "prog-prompt", promptLength: 8 },
+    { adapters: [], models: [], state: ["4-pictures"] },
+  ],
 ] as const;
 
 describe.each(CASES)("a run of %o", (method, expected) => {
@@ -101,6 +110,11 @@ describe.each(CASES)("a run of %o", (method, expected) => {
     expect(resumed.events.find((event) => event.type === "run-start")).toMatchObject({ resumedAt: 2 });
     expect(predictions(resumed)).toEqual(predictions(whole));
     for (const [kind, folders] of Object.entries(expected)) expect(saved(resumed, kind)).toEqual(folders);
+    if (expected.state.length > 0) {
+      const file = join("state", "4-pictures", "state.safetensors");
+      const bytes = (each: { folder: RunFolder }) => readFileSync(join(each.folder.path, file));
+      expect(bytes(resumed).equals(bytes(whole))).toBe(true);
+    }
     if (saved(whole, "models").length > 0) {
       const file = join("models", "4-pictures", "model.safetensors");
       const bytes = (each: { folder: RunFolder }) => readFileSync(join(each.folder.path, file));

@@ -1,11 +1,12 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { goldenFolder } from "../../test/support/golden.js";
 import { randomAdapter, TINY_TASKS, writeTinyChat, writeTinyRun } from "../../test/support/tiny-run.js";
 import { Lora } from "../adapters/lora.js";
-import { CheckpointError, UsageError } from "../errors.js";
+import { CheckpointError, RunError, UsageError } from "../errors.js";
+import { resolveConfig, writeConfig } from "../experiment/config.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { loadModel } from "../models/registry.js";
 import { tensor } from "../tensor/create.js";
@@ -153,4 +154,15 @@ describe("the states of a model", () => {
     expect(() => ModelStates.open(source, "float32", "cpu")).toThrow(CheckpointError);
     expect(liveTensors()).toBe(before);
   });
+});
+
+it("says of a run that has trained prompts that they are no adapters", async () => {
+  const folder = join(root, "prompts");
+  cpSync(run, folder, { recursive: true });
+  rmSync(join(folder, "adapters"), { recursive: true });
+  writeFileSync(join(folder, "config.yaml"), writeConfig(resolveConfig({ model, method: "l2p" })));
+  const error = await findSource(folder).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(RunError);
+  expect((error as RunError).message).toMatch(/the method l2p keeps no adapters/);
+  expect((error as RunError).hint).toMatch(/soft prompts, in state\//);
 });

@@ -204,6 +204,43 @@ const mtl = {
   tau: number({ above: 0 }).default(2).describe("mixing temperature: 1 is proportional, large is uniform"),
 };
 
+const promptLength = (start: number) =>
+  whole({ min: 1 }).default(start).describe("trained positions of a prompt, in front of the text");
+
+const l2p = {
+  poolSize: whole({ min: 1 }).default(10).describe("prompts in the pool that all tasks share"),
+  promptLength: promptLength(5),
+  selected: whole({ min: 1 })
+    .default(3)
+    .describe("prompts in front of a row: those whose keys are nearest to it"),
+  beta: number({ min: 0 })
+    .default(0.5)
+    .describe("weight of the cosine that pulls the keys chosen for a row towards it"),
+};
+
+const lfpt5 = {
+  promptLength: promptLength(300),
+  lambdaLm: number({ above: 0 })
+    .default(0.25)
+    .describe("weight of learning to write the task's rows from its token"),
+  kappa: number({ min: 0, max: 1 })
+    .default(0.03)
+    .describe(
+      "weight of KL(previous prompt || prompt) on rows it wrote; the rest of the loss counts 1 - kappa",
+    ),
+  fraction: number({ min: 0, max: 1 })
+    .default(0.02)
+    .describe(
+      "rows written anew of each earlier task, as a share of its training rows (at least one per class)",
+    ),
+  topK: whole({ min: 1 }).default(64).describe("likeliest tokens that a written token is drawn from"),
+  repetitionPenalty: number({ min: 1 })
+    .default(2.5)
+    .describe("what the score of a token that was written already is worsened by; 1: nothing"),
+};
+
+const progPrompt = { promptLength: promptLength(10) };
+
 /** One line per method. The keys are the methods' names. */
 export const methodOptions = {
   "seq-ft": group({ name: z.literal("seq-ft"), ...withBackbone }),
@@ -212,6 +249,9 @@ export const methodOptions = {
   replay: group({ name: z.literal("replay"), ...replay }),
   ewc: group({ name: z.literal("ewc"), ...ewc }),
   lwf: group({ name: z.literal("lwf"), ...lwf }),
+  l2p: group({ name: z.literal("l2p"), ...l2p }),
+  lfpt5: group({ name: z.literal("lfpt5"), ...lfpt5 }),
+  "prog-prompt": group({ name: z.literal("prog-prompt"), ...progPrompt }),
   "seq-lora": group({ name: z.literal("seq-lora"), ...withSparsity }),
   "inc-lora": group({ name: z.literal("inc-lora") }),
   "o-lora": group({ name: z.literal("o-lora"), ...orthogonality }),
@@ -241,6 +281,9 @@ export type OrthogonalityOptions = Omit<MethodOptions<"o-lora">, "name">;
 /** Whether a method trains all weights of the model, and not adapters. */
 export const trainsAllWeights = (options: MethodOptions): boolean =>
   "backbone" in options && options.backbone === "full";
+
+/** Whether a method trains soft prompts, and no weight or adapter. */
+export const trainsPrompts = (options: MethodOptions): boolean => "promptLength" in options;
 
 /** The learning rate of a run that names none. */
 export const defaultLearningRate = (options: MethodOptions): number =>

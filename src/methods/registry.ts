@@ -2,6 +2,8 @@
 
 import { ewc } from "./ewc.js";
 import { incLora } from "./inc-lora.js";
+import { l2p } from "./l2p.js";
+import { lfpt5 } from "./lfpt5.js";
 import { lwf } from "./lwf.js";
 import { maskLora } from "./mask-lora.js";
 import { type ActiveMethod, type Method, type MethodSetup, withDefaults } from "./method.js";
@@ -13,6 +15,7 @@ import { oLora } from "./o-lora.js";
 import { oLoraNLora } from "./o-lora-n-lora.js";
 import type { MethodName } from "./options.js";
 import { perTaskFt } from "./per-task-ft.js";
+import { progPrompt } from "./prog-prompt.js";
 import { proxLora } from "./prox-lora.js";
 import { randomSupportLora } from "./random-support-lora.js";
 import { replay } from "./replay.js";
@@ -26,6 +29,9 @@ export const METHODS: { readonly [Name in MethodName]: Method<Name> } = {
   replay,
   ewc,
   lwf,
+  l2p,
+  lfpt5,
+  "prog-prompt": progPrompt,
   "seq-lora": seqLora,
   "inc-lora": incLora,
   "o-lora": oLora,

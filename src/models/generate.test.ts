@@ -108,6 +108,27 @@ describe.each(Object.keys(golden.beams))("beam search with %s", (name) => {
     );
   });
 
+  it("ends at the end token that was asked for, and goes on past those before it", () => {
+    // Every token is an end token: the second one ends the answer.
+    const endIds = Array.from({ length: model.vocabularySize }, (_, id) => id);
+    const options = { endIds, maxNewTokens: 12 };
+    expect(greedy(start(model, prompts), options).map(({ length }) => length)).toEqual(prompts.map(() => 1));
+    const twice = greedy(start(model, prompts), { ...options, ends: 2 });
+    expect(twice.map(({ length }) => length)).toEqual(prompts.map(() => 2));
+  });
+
+  it("writes no token twice under a large repetition penalty, but for end tokens", () => {
+    const sampling = { temperature: 1, topK: 1, topP: null };
+    const options = { endIds: [], maxNewTokens: 12, sampling, rng: new Rng(1) };
+    const plain = sample(start(model, prompts), options);
+    expect(sample(start(model, prompts), { ...options, repetitionPenalty: 1 })).toEqual(plain);
+    const varied = sample(start(model, prompts), { ...options, repetitionPenalty: 1e6 });
+    // A positive score becomes 0, which may still be the highest: what is negative can not be.
+    const repeats = (answers: readonly number[][]) =>
+      answers.reduce((sum, ids) => sum + ids.length - new Set(ids).size, 0);
+    expect(repeats(varied)).toBeLessThan(repeats(plain));
+  });
+
   it("samples the same under one seed, and something else under another", () => {
     const options = { endIds: [], maxNewTokens: 12, sampling: { temperature: 1.5, topK: null, topP: 0.9 } };
     const draw = (seed: number) => sample(start(model, prompts), { ...options, rng: new Rng(seed) });

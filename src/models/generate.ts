@@ -8,6 +8,8 @@ export interface EndOptions {
   /** Tokens that end an answer. */
   readonly endIds: readonly number[];
   readonly maxNewTokens: number;
+  /** How many end tokens there are in an answer, the last of which ends it; 1 by default. */
+  readonly ends?: number;
 }
 
 /** The likeliest token of every row of logits [rows, vocabulary]. */
@@ -36,29 +38,58 @@ export const greedy = (decoding: Decoding, options: EndOptions): number[][] =>
  */
 export function sample(
   decoding: Decoding,
-  options: EndOptions & { sampling: Sampling; rng: Rng },
+  options: EndOptions & {
+    readonly sampling: Sampling;
+    readonly rng: Rng;
+    /** Scores of tokens that the answer has already, but for end tokens, are worsened by it (Keskar et al. 2019); 1: not. */
+    readonly repetitionPenalty?: number;
+  },
 ): number[][] {
-  const generators = Array.from({ length: decoding.rows }, (_, row) => options.rng.fork(`row ${row}`));
-  return write(decoding, options, (logits, rows) =>
-    rows.map((row, index) => drawToken(scoresOf(logits, index), options.sampling, generators[row]!)),
+  const { sampling, endIds, rng, repetitionPenalty = 1 } = options;
+  const generators = Array.from({ length: decoding.rows }, (_, row) => rng.fork(`row ${row}`));
+  return write(decoding, options, (logits, rows, answers) =>
+    rows.map((row, index) => {
+      const scores = scoresOf(logits, index);
+      if (repetitionPenalty !== 1) penaliseRepeats(scores, answers[row]!, endIds, repetitionPenalty);
+      return drawToken(scores, sampling, generators[row]!);
+    }),
   );
 }
 
-/** `choose` gets the logits and, for each of their rows, which answer it goes on. Finished answers leave the batch. */
+function penaliseRepeats(
+  scores: Float32Array,
+  answer: readonly number[],
+  exempt: readonly number[],
+  penalty: number,
+): void {
+  for (const id of new Set(answer)) {
+    if (exempt.includes(id)) continue;
+    const score = scores[id]!;
+    scores[id] = score > 0 ? score / penalty : score * penalty;
+  }
+}
+
+/**
+ * `choose` gets the logits, for each of their rows which answer it goes on, and all answers so far. Finished answers leave
+ * the batch.
+ */
 function write(
   decoding: Decoding,
-  { endIds, maxNewTokens }: EndOptions,
-  choose: (logits: Tensor, rows: readonly number[]) => number[],
+  { endIds, maxNewTokens, ends = 1 }: EndOptions,
+  choose: (logits: Tensor, rows: readonly number[], answers: readonly (readonly number[])[]) => number[],
 ): number[][] {
   const answers: number[][] = Array.from({ length: decoding.rows }, () => []);
+  const ended = answers.map(() => 0);
   let active = answers.map((_, row) => row);
   try {
     for (let count = 1; count <= maxNewTokens; count++) {
-      const tokens = choose(decoding.logits, active);
+      const tokens = choose(decoding.logits, active, answers);
       const going: number[] = [];
       for (const [i, token] of tokens.entries()) {
-        answers[active[i]!]!.push(token);
-        if (!endIds.includes(token)) going.push(i);
+        const row = active[i]!;
+        answers[row]!.push(token);
+        if (endIds.includes(token)) ended[row]!++;
+        if (ended[row]! < ends) going.push(i);
       }
       if (going.length === 0 || count === maxNewTokens) break;
       if (going.length < active.length) decoding.select(going);

@@ -6,6 +6,7 @@ import type { Config } from "../experiment/config.js";
 import { PEFT_FILES, weightsFile } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
 import { SafetensorsFile } from "../io/safetensors.js";
+import { trainsPrompts } from "../methods/options.js";
 import { nextTask } from "./fold-record.js";
 import { readJournal } from "./journal.js";
 import { RunFolder } from "./run-folder.js";
@@ -44,7 +45,9 @@ export function runState(path: string, task: string | null = null): RunState {
   const finished = record === null ? [] : record.tasks.slice(0, nextTask(readJournal(folder.journalFile)));
   if (finished.length > 0 && !existsSync(join(folder.path, "adapters"))) {
     throw new RunError(`${folder.path}: the method ${config.method.name} keeps no adapters`, {
-      hint: "Models that a run saved are folders for transformers in models/.",
+      hint: trainsPrompts(config.method)
+        ? "Its soft prompts, in state/, are no weights: this run can be resumed, and its answers are in predictions/."
+        : "Models that a run saved are folders for transformers in models/.",
     });
   }
   if (finished.length === 0) throw new RunError(`${folder.path}: no task of this run is finished`);

@@ -177,10 +177,10 @@ export function learn(
 /** A method's options as a config gives them. */
 export type MethodValues = { readonly name: MethodName } & Readonly<Record<string, unknown>>;
 
-/** Every method by default, and those with a choice of backbone with an adapter as well. */
+/** Every method by default (prompts short), and those with a choice of backbone with an adapter as well. */
 export const METHOD_CASES: readonly (readonly [label: string, values: MethodValues])[] = METHOD_NAMES.flatMap(
   (name) => {
-    const own = [name, { name }] as const;
+    const own = [name, { name, ...(name === "lfpt5" && { promptLength: 6 }) }] as const;
     return "backbone" in methodOptions({ name })
       ? [own, [`${name} with an adapter`, { name, backbone: "lora" }] as const]
       : [own];
@@ -212,11 +212,14 @@ export function runTiny(
   return result;
 }
 
-/** Tells whether two runs ended alike: a digest of all weights of the model and all adapters of the method. */
+/** Tells whether two runs ended alike: a digest of all weights of the model, and of adapters and state of the method. */
 export function fingerprint(model: LanguageModel, method: ActiveMethod): string {
   const hash = createHash("sha256");
   for (const weight of model.weights.values()) hash.update(weight.toBytes());
   for (const values of method.deltas ? factorsOf(method) : []) hash.update(Float32Array.from(values));
+  const { tensors, rows } = method.state();
+  for (const tensor of Object.values(tensors)) hash.update(tensor.toBytes());
+  hash.update(JSON.stringify(rows));
   return hash.digest("hex");
 }
 
