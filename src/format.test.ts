@@ -27,6 +27,6 @@ it("durations, sizes and counts have the unit that suits them", () => {
     "1 h 00 min",
     "2 h 03 min",
   ]);
-  expect([bytes(3 * 2 ** 20), bytes(1.5 * 2 ** 30)]).toEqual(["3 MiB", "1.5 GiB"]);
+  expect([bytes(401_030), bytes(3 * 2 ** 20), bytes(1.5 * 2 ** 30)]).toEqual(["392 KiB", "3 MiB", "1.5 GiB"]);
   expect([count(950), count(1234), count(5.6e6)]).toEqual(["950", "1.2k", "5.6M"]);
 });

@@ -25,6 +25,7 @@ export function count(value: number): string {
 
 export function bytes(value: number): string {
   const mebibytes = value / 2 ** 20;
+  if (mebibytes < 1) return `${(value / 1024).toFixed(0)} KiB`;
   return mebibytes < 1024 ? `${mebibytes.toFixed(0)} MiB` : `${(mebibytes / 1024).toFixed(1)} GiB`;
 }
 

@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["analysis"],
   ["study"],
   ["loggers"],
+  ["report"],
   ["inference"],
   ["serve"],
   ["export"],

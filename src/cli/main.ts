@@ -20,6 +20,7 @@ Examples:
   nlora data preview run.yaml                   what the model will see of the data
   nlora ui                                      runs in a browser: watch, compare, start, stop, resume
   nlora inspect runs/*/adapters/1-dbpedia runs/*/adapters/2-amazon
+  nlora report runs/20260131-174502-run-n-lora-s42 -o report.html
   nlora export runs/20260131-174502-run-n-lora-s42 --format peft --out adapter
   nlora merge builtin runs/*/adapters/1-dbpedia --out merged
   nlora generate runs/support "Which team answers: my invoice is wrong?"
@@ -64,6 +65,15 @@ Environment: MLFLOW_TRACKING_URI (for --to mlflow), MLFLOW_TRACKING_TOKEN, or ML
 Examples:
   nlora log runs/* --to tensorboard --out curves && tensorboard --logdir curves
   nlora log runs/20260131-174502-run-n-lora-s42 --to csv --to mlflow=http://localhost:5000`;
+
+const REPORT_HELP = `
+The file works from disk, needs no network and runs no script; print it from a browser. Runs that are not finished are shown
+as far as they came. Several runs are compared: means and deviations over seeds, the paper's claims.
+
+Examples:
+  nlora report runs/20260131-174502-run-n-lora-s42
+  nlora report runs/n-lora runs/o-lora -o comparison.html --figures figures
+  nlora report studies/mini -o study.html`;
 
 const scaleOption = () =>
   new Option("--scale <scale>", "the paper's size, or one for the bundled model")
@@ -234,6 +244,17 @@ function program(finish: (code: ExitCode) => void): Command {
     .addHelpText("after", LOG_HELP)
     .action(async (folders, options) =>
       finish(await (await import("./commands/log.js")).log(folders, options)),
+    );
+
+  root
+    .command("report")
+    .description("write one HTML file on runs or a study: settings, data, losses, tables, figures, cost")
+    .argument("<run...>", "run folders, the folder of a study, or record.json files")
+    .option("-o, --out <file>", "the file to write (default: report.html)")
+    .option("--figures <dir>", "write every figure as .svg and its numbers as .csv; alone: no report")
+    .addHelpText("after", REPORT_HELP)
+    .action(async (paths, options) =>
+      finish(await (await import("./commands/report.js")).report(paths, options)),
     );
 
   root

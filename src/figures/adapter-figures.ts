@@ -61,3 +61,21 @@ export function collisionMap(
     notes: [`Used: ${reading}. Strength of colour: share of a cell's elements.`],
   };
 }
+
+/** How much of a model is used: the share of elements that at least one of the first k adapters changes. */
+export function occupiedShares(
+  rows: readonly { readonly name: string; readonly occupied: readonly number[] }[],
+  reading: string,
+): Chart {
+  const most = Math.max(0, ...rows.map(({ occupied }) => occupied.length));
+  return {
+    kind: "chart",
+    id: "occupied",
+    title: `Share of elements in use, by ${reading}`,
+    description: `Share of the adapted layers' elements that at least one of the first k tasks changes, over k, for each of ${rows.length} runs.`,
+    x: { label: "tasks", categories: Array.from({ length: most }, (_, k) => String(k + 1)) },
+    y: { label: "share of elements in use", min: 0, max: 1 },
+    lines: true,
+    series: rows.map(({ name, occupied }) => ({ name, points: occupied.map((y, x) => ({ x, y })) })),
+  };
+}

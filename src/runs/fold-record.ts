@@ -16,6 +16,7 @@ export interface RecordDetails {
   readonly geometry?: GeometrySummary | undefined;
   readonly penalty?: Readonly<Record<string, unknown>> | undefined;
   readonly engine?: Readonly<Record<string, unknown>> | undefined;
+  readonly peakMemory?: number | null | undefined;
 }
 
 const UNMEASURED: GeometrySummary = {
@@ -77,13 +78,14 @@ export function foldRecord(events: readonly RunEvent[], details: RecordDetails =
       evaluationSeconds,
       totalSeconds: Math.max(totalSeconds, trainSeconds + evaluationSeconds),
     },
+    peakMemory: details.peakMemory ?? null,
   };
 }
 
 /** What of an earlier record the events cannot restore. */
 export function detailsOf(record: RunRecord): RecordDetails {
-  const { orthogonalOverlap, awom, gsr, acr, penalty, engine } = record;
-  return { geometry: { orthogonalOverlap, awom, gsr, acr }, penalty, engine };
+  const { orthogonalOverlap, awom, gsr, acr, penalty, engine, peakMemory } = record;
+  return { geometry: { orthogonalOverlap, awom, gsr, acr }, penalty, engine, peakMemory };
 }
 
 /** Index behind the last task with a task-end: where a resumed run goes on. */

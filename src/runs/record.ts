@@ -56,4 +56,6 @@ export interface RunRecord extends GeometrySummary {
   readonly penalty: Readonly<Record<string, unknown>>;
   readonly engine: Readonly<Record<string, unknown>>;
   readonly timings: RunTimings;
+  /** Largest resident memory of the last process that trained it, bytes; absent in records of earlier versions. */
+  readonly peakMemory?: number | null;
 }

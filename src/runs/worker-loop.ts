@@ -56,7 +56,7 @@ async function work(
     void send({ type: "event", event, memory: process.memoryUsage.rss() });
     journal.append(event);
     // Kept up to date, so that whatever ends this process leaves a record of what was measured.
-    if (RECORDED.has(event.type)) folder.updateRecord();
+    if (RECORDED.has(event.type)) folder.updateRecord({ peakMemory: peakMemory() });
   };
   try {
     const { runExperiment } = await loadExperiment();
@@ -80,7 +80,7 @@ async function consume(
     for (;;) {
       const next = await run.next();
       if (next.done) {
-        folder.writeRecord(next.value);
+        folder.writeRecord({ ...next.value, peakMemory: peakMemory() });
         return status ?? endedAs(next.value);
       }
       say(next.value);
@@ -94,6 +94,9 @@ async function consume(
   say({ type: "run-end", time: new Date().toISOString(), status: "interrupted" });
   return "interrupted";
 }
+
+/** Largest resident memory of this process so far, in bytes. */
+const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 
 function endedAs(record: RunRecord): "done" | "interrupted" {
   return record.status === "interrupted" ? "interrupted" : "done";

@@ -76,7 +76,8 @@ function strengthsOf({ study, rows }: StudySummary): Figure[] {
     return [{ name, value: Number(value), figures }];
   });
   if (named.length < 2 || named.length < rows.length) return [];
-  if (study === "lambda") {
+  const isOne = new Set(named.map(({ name }) => name)).size === 1;
+  if (isOne) {
     return [
       lambdaSweep(
         named.map(({ value, figures }) => ({
@@ -88,6 +89,7 @@ function strengthsOf({ study, rows }: StudySummary): Figure[] {
             exact: figures.acrExact.mean,
           },
         })),
+        study === "lambda" ? "λ" : named[0]!.name,
       ),
     ];
   }

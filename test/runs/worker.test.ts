@@ -55,6 +55,8 @@ describe("a run in a process of its own", () => {
       engine: { name: "fake" },
     });
     expect(folder.readRecord()).toEqual(outcome.record);
+    // A process of Node alone takes more than that.
+    expect(outcome.record!.peakMemory).toBeGreaterThan(20 * 2 ** 20);
     expect(folder.nextTask(places, adapters)).toBe(2);
   });
 
