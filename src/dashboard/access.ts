@@ -26,7 +26,7 @@ const POLICY = [
 export const safeHeaders: MiddlewareHandler = async (context, next) => {
   await next();
   const { headers } = context.res;
-  headers.set("Content-Security-Policy", POLICY);
+  if (!headers.has("Content-Security-Policy")) headers.set("Content-Security-Policy", POLICY);
   headers.set("X-Content-Type-Options", "nosniff");
   headers.set("Referrer-Policy", "no-referrer");
   headers.set("Cross-Origin-Resource-Policy", "same-origin");

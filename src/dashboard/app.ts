@@ -2,11 +2,15 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { reported } from "../errors.js";
+import { draw } from "../figures/draw.js";
+import type { Figure } from "../figures/figure.js";
+import { accuracyMatrix, accuracyOverStream } from "../figures/run-figures.js";
+import type { RunRecord } from "../runs/record.js";
 import { RunFolder } from "../runs/run-folder.js";
 import { guard, safeHeaders } from "./access.js";
 import { loadAssets, SHELL } from "./assets.js";
 import type { RunCatalog } from "./catalog.js";
-import type { Check, FormValues, RunList } from "./pages/wire.js";
+import type { About, Check, FormValues, RunList } from "./pages/wire.js";
 import { type PredictionQuery, Predictions } from "./predictions.js";
 import { failureOf, Refusal } from "./refusal.js";
 import type { RunControl } from "./run-control.js";
@@ -24,6 +28,7 @@ export interface DashboardOptions {
   readonly closing: AbortSignal;
 }
 
+const ONE_RUN = "this dashboard shows one run; nlora ui on a folder of runs starts others";
 const MOST_BODY_BYTES = 2 ** 18;
 /** Points of a curve: as many as a wide screen has columns, twice. */
 const POINTS = { usual: 1000, most: 4000 };
@@ -36,7 +41,7 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
   const only = catalog.only;
   const canStart = only === null;
 
-  const list = (): RunList => ({ runs: views.list(), canStart });
+  const list = (): RunList => ({ runs: views.list() });
   const viewOf = (context: Context): RunView => {
     const view = views.get(context.req.param("id") ?? "");
     if (view) return view;
@@ -71,6 +76,7 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
   }
   app.get("/assets/*", (context) => asset(context.req.path.slice("/assets/".length)));
 
+  app.get("/api/about", (context) => context.json({ canStart } satisfies About));
   app.get("/api/runs", (context) => context.json(list()));
   app.get("/api/events", (context) => followList(context, list, closing));
   app.get("/api/runs/:id", (context) => {
@@ -104,6 +110,14 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
     const config = viewOf(context).entry.folder.readConfig();
     return context.json(valuesOf(config));
   });
+  app.get("/api/runs/:id/figures/:name", (context) => {
+    const { record } = viewOf(context);
+    const figure = record && FIGURES.get(context.req.param("name"))?.(record);
+    if (!figure) throw new Refusal(404, "there is no such figure");
+    // A figure brings its colours in a style sheet of its own, and nothing else.
+    context.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    return context.body(draw(figure), 200, { "Content-Type": "image/svg+xml; charset=utf-8" });
+  });
   app.get("/api/runs/:id/predictions/:after/:task", (context) => {
     const view = viewOf(context);
     const task = view.record?.tasks[indexOf(context, "task")];
@@ -123,8 +137,7 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
   app.post("/api/runs/:id/resume", (context) => {
     const view = viewOf(context);
     const { folder } = view.entry;
-    if (!canStart)
-      throw new Refusal(409, "this dashboard shows one run and ends with it; nlora ui starts others");
+    if (!control.canResume) throw new Refusal(409, ONE_RUN);
     if (control.of(folder).isHere) throw new Refusal(409, "this run is under way");
     if (view.record?.status === "done") throw new Refusal(409, "this run is finished");
     control.resume(new RunFolder(folder.path));
@@ -138,8 +151,7 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
     return context.json(answer);
   });
   app.post("/api/runs", async (context) => {
-    if (!canStart)
-      throw new Refusal(409, "this dashboard shows one run and ends with it; nlora ui starts others");
+    if (!canStart) throw new Refusal(409, ONE_RUN);
     const checked = checkForm(await valuesFrom(context));
     if (checked.yaml === null) return context.json(checked, 400);
     const folder = control.start(checked.config, catalog.root);
@@ -147,6 +159,11 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
   });
   return app;
 }
+
+const FIGURES = new Map<string, (record: RunRecord) => Figure>([
+  ["accuracy.svg", accuracyOverStream],
+  ["matrix.svg", accuracyMatrix],
+]);
 
 function statusOf(code: string | undefined): 400 | 500 {
   return code === "config" || code === "usage" ? 400 : 500;

@@ -95,7 +95,12 @@ describe("who may ask", () => {
       .filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => ({
         method,
-        path: path.replace(":id", id).replace(":after", "2").replace(":task", "0").replace("*", "format.js"),
+        path: path
+          .replace(":id", id)
+          .replace(":after", "2")
+          .replace(":task", "0")
+          .replace(":name", "accuracy.svg")
+          .replace("*", "format.js"),
       }));
 
   it("refuses every route to those without the token, from other sites, under other names and in other words", async () => {
@@ -229,8 +234,7 @@ describe("who may ask", () => {
 
 describe("runs", () => {
   it("lists them by their folders, with what their records say", async () => {
-    const { runs: listed, canStart } = await json<RunList>("/api/runs");
-    expect(canStart).toBe(true);
+    const { runs: listed } = await json<RunList>("/api/runs");
     expect(listed.find((run) => run.id === id)).toMatchObject({
       name: "study/row/finished",
       status: "done",
@@ -250,6 +254,18 @@ describe("runs", () => {
     expect(detail.metrics).toContainEqual(["AA (average accuracy, %)", "55.00"]);
     expect(detail.predictions).toEqual(["1/0"]);
     expect(detail.loggedSteps).toBe(6);
+  });
+
+  it("draws its accuracies as figures that may bring a style sheet, and nothing else", async () => {
+    for (const name of ["accuracy.svg", "matrix.svg"]) {
+      const response = await dashboard.ask(`/api/runs/${id}/figures/${name}`);
+      expect(response.headers.get("content-type")).toMatch(/^image\/svg\+xml/);
+      expect(response.headers.get("content-security-policy")).toBe(
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+      );
+      expect(await response.text()).toMatch(/^<svg /);
+    }
+    expect((await dashboard.ask(`/api/runs/${id}/figures/other.svg`)).status).toBe(404);
   });
 
   it("goes on showing the others when one is damaged", async () => {

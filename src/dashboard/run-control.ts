@@ -15,7 +15,13 @@ interface Active {
 }
 
 export class RunControl {
+  /** Whether runs can be resumed from here; not where the process ends with the one it trains. */
+  readonly canResume: boolean;
   readonly #active = new Map<string, Active>();
+
+  constructor(canResume = true) {
+    this.canResume = canResume;
+  }
 
   /** Starts a new run in a folder of its own below `root`. Throws a RunError if that cannot be made. */
   start(config: Config, root: string): RunFolder {
@@ -61,6 +67,7 @@ export class RunControl {
       isHere: active !== undefined,
       isStarting: active?.hasStarted === false,
       memory: active?.memory ?? 0,
+      canResume: this.canResume,
     };
   }
 

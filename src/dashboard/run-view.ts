@@ -19,6 +19,7 @@ export interface Liveness {
   readonly isStarting: boolean;
   /** Resident bytes; 0: not known. */
   readonly memory: number;
+  readonly canResume: boolean;
 }
 
 const MOST_NOTES = 200;
@@ -89,6 +90,7 @@ export class RunView {
     const failure = this.#milestones.findLast((event) => event.type === "run-failed");
     return {
       ...summaryOf(this.entry, record, live, this.#damage),
+      canResume: live.canResume,
       progress: this.#progressOf(live),
       accuracy: record?.accuracy ?? [],
       baseAccuracy: record?.baseAccuracy ?? [],

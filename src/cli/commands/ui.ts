@@ -48,7 +48,7 @@ export interface WatchedRun {
 
 /** A dashboard of one run, before it starts. */
 export async function watchRun(folder: RunFolder): Promise<WatchedRun> {
-  const control = new RunControl();
+  const control = new RunControl(false);
   const server = await startDashboard({
     host: "127.0.0.1",
     port: 0,

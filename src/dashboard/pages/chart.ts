@@ -141,6 +141,7 @@ export class LiveChart {
             ...axis,
             // Steps and tasks are whole.
             incrs: WHOLE,
+            values: (_: uPlot, splits: number[]) => splits.map(short),
             size: 34,
             ...(this.#options.xLabel && { label: this.#options.xLabel, labelSize: 18, size: 30 }),
           },

@@ -8,6 +8,8 @@ interface Properties {
   readonly title?: string;
   readonly for?: string;
   readonly href?: string;
+  readonly src?: string;
+  readonly alt?: string;
   readonly type?: string;
   readonly name?: string;
   readonly value?: string;

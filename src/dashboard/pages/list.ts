@@ -1,15 +1,15 @@
 /** The list of runs: filtered by typing, chosen for comparison. */
 import { fixed } from "../../format.js";
-import { announce, element, find, setText, table } from "./dom.js";
+import { announce, element, setText, table } from "./dom.js";
 import { listen } from "./server.js";
 import { badge, dateOf, statusText } from "./status.js";
 import type { RunList, RunSummary } from "./wire.js";
 
-const HEAD = ["Compare", "Run", "State", "Method", "Model"];
+const HEAD = ["Compare", "Run", "State", "Method"];
 const NUMBERS = ["Tasks", "AA (%)", "F.Ra"];
 
 export function showList(main: HTMLElement): void {
-  let list: RunList = { runs: [], canStart: false };
+  let list: RunList = { runs: [] };
   const chosen = new Set<string>();
   const filter = element("input", { type: "search", id: "filter" });
   const rows = element("div", {});
@@ -54,7 +54,6 @@ export function showList(main: HTMLElement): void {
       element("th", { scope: "row" }, element("a", { href: `/runs/${run.id}` }, run.name)),
       state,
       element("td", {}, run.method),
-      element("td", {}, run.model),
       element(
         "td",
         { class: "number" },
@@ -62,7 +61,8 @@ export function showList(main: HTMLElement): void {
       ),
       element("td", { class: "number" }, fixed(run.averageAccuracy)),
       element("td", { class: "number" }, fixed(run.forgettingRate)),
-      element("td", {}, dateOf(run.startedAt)),
+      element("td", { class: "minor" }, run.model),
+      element("td", { class: "minor" }, dateOf(run.startedAt)),
     );
   };
   const draw = () => {
@@ -82,7 +82,11 @@ export function showList(main: HTMLElement): void {
         ? element("p", { class: "empty" }, list.runs.length === 0 ? NOTHING : "No run has these words.")
         : table(
             "Runs, the newest first",
-            [...HEAD, ...NUMBERS.map((title) => element("span", { class: "number" }, title)), "Started"],
+            [
+              ...HEAD,
+              ...NUMBERS.map((title) => element("span", { class: "number" }, title)),
+              ...["Model", "Started"].map((title) => element("span", { class: "minor" }, title)),
+            ],
             shown.map(lineOf),
           ),
     );
@@ -105,8 +109,6 @@ export function showList(main: HTMLElement): void {
       const earlier = before.get(run.id);
       if (earlier && earlier.status !== run.status) announce(`${run.name}: ${statusText(run)}`);
     }
-    const link = find("#nav", HTMLElement).querySelector<HTMLElement>("[href='/new']");
-    if (link) link.hidden = !list.canStart;
     draw();
   });
 }

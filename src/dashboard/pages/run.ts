@@ -6,9 +6,9 @@ import { announce, button, element, row, setText, table } from "./dom.js";
 import { matrixOf } from "./matrix.js";
 import { ask, listen } from "./server.js";
 import { activityOf, badge, dateOf, isSilent, statusText } from "./status.js";
-import type { Curves, RunDetail, RunUpdate } from "./wire.js";
+import type { About, Curves, RunDetail, RunUpdate } from "./wire.js";
 
-export function showRun(main: HTMLElement, id: string): void {
+export function showRun(main: HTMLElement, id: string, about: About): void {
   const title = element("h1", {}, "Run");
   const facts = element("p", { class: "quiet" });
   const actions = element("div", { class: "bar" });
@@ -27,8 +27,7 @@ export function showRun(main: HTMLElement, id: string): void {
     element("section", { class: "now", "aria-label": "Where the run stands" }, activity, bar, tiles, actions),
     panels.root,
     matrix,
-    metrics,
-    notes,
+    element("div", { class: "pair" }, metrics, notes),
   );
 
   let curves: Curves = { tasks: [] };
@@ -41,13 +40,10 @@ export function showRun(main: HTMLElement, id: string): void {
     bar.value = detail.progress.share;
     bar.hidden = detail.status !== "running";
     drawTiles(tiles, detail);
-    drawActions(actions, detail, (message) => showProblem(problem, detail, message));
+    drawActions(actions, detail, about, (message) => showProblem(problem, detail, message));
     showProblem(problem, detail, null);
     if (JSON.stringify(matrixParts(before)) !== JSON.stringify(matrixParts(detail))) {
-      matrix.replaceChildren(
-        element("h2", {}, "Accuracy"),
-        ...(detail.tasks.length > 0 ? [matrixOf(detail)] : []),
-      );
+      drawAccuracy(matrix, detail);
     }
     if (JSON.stringify(before?.metrics) !== JSON.stringify(detail.metrics)) drawMetrics(metrics, detail);
     if (before?.notes.length !== detail.notes.length) drawNotes(notes, detail);
@@ -103,7 +99,12 @@ function drawTiles(tiles: HTMLElement, { progress, status }: RunDetail): void {
   for (const [index, [, value]] of wanted.entries()) setText(values[index]!, value);
 }
 
-function drawActions(actions: HTMLElement, run: RunDetail, complain: (message: string) => void): void {
+function drawActions(
+  actions: HTMLElement,
+  run: RunDetail,
+  about: About,
+  complain: (message: string) => void,
+): void {
   const shape = `${run.status} ${run.isHere} ${isSilent(run)}`;
   if (actions.dataset.shape === shape) return;
   const hadFocus = actions.contains(document.activeElement);
@@ -129,7 +130,10 @@ function drawActions(actions: HTMLElement, run: RunDetail, complain: (message: s
     made.push(stop);
   } else if (isUnderWay && !isSilent(run)) {
     made.push(element("span", { class: "quiet" }, "Trained by another process: stop it there, with Ctrl+C."));
-  } else if (run.status !== "done" && run.method !== "") {
+  } else if (run.isHere) {
+    // Its process writes its last words.
+    made.push(element("span", { class: "quiet" }, "Ending."));
+  } else if (run.canResume && run.status !== "done" && run.method !== "") {
     const resume = button("Resume", () => {
       if (isSilent(run) && !confirm(SURE)) return;
       resume.disabled = true;
@@ -144,8 +148,12 @@ function drawActions(actions: HTMLElement, run: RunDetail, complain: (message: s
     }
   }
   made.push(
-    element("a", { class: "action", href: `/compare?runs=${run.id}` }, "Compare with others"),
-    element("a", { class: "action", href: `/new?like=${run.id}` }, "New run like this"),
+    ...(about.canStart
+      ? [
+          element("a", { class: "action", href: `/compare?runs=${run.id}` }, "Compare with others"),
+          element("a", { class: "action", href: `/new?like=${run.id}` }, "New run like this"),
+        ]
+      : []),
   );
   actions.replaceChildren(...made);
   if (hadFocus) actions.querySelector<HTMLElement>("button, a")?.focus();
@@ -167,6 +175,35 @@ function showProblem(target: HTMLElement, run: RunDetail, message: string | null
   if (target.innerText !== text) target.replaceChildren(...parts);
   if (message !== null) target.dataset.kept = run.status;
   else delete target.dataset.kept;
+}
+
+const FIGURE_ALT = "Accuracy on each task as later tasks are learned; the table has the same values";
+
+/** The matrix, and the figure of it once there is something to draw. */
+function drawAccuracy(target: HTMLElement, run: RunDetail): void {
+  const values = run.accuracy.flat().filter((value) => value !== null);
+  const figures = `/api/runs/${run.id}/figures`;
+  const parts: HTMLElement[] = run.tasks.length > 0 ? [matrixOf(run)] : [];
+  if (values.length > 0) {
+    // Another address for other values, so that the browser draws it anew.
+    const figure = element("img", { src: `${figures}/accuracy.svg?of=${values.length}`, alt: FIGURE_ALT });
+    parts.push(
+      element(
+        "figure",
+        { class: "figure" },
+        figure,
+        element(
+          "figcaption",
+          { class: "quiet" },
+          "As SVG: ",
+          element("a", { href: `${figures}/accuracy.svg` }, "this figure"),
+          ", ",
+          element("a", { href: `${figures}/matrix.svg` }, "the matrix"),
+        ),
+      ),
+    );
+  }
+  target.replaceChildren(element("h2", {}, "Accuracy"), element("div", { class: "pair" }, ...parts));
 }
 
 function drawMetrics(target: HTMLElement, { metrics }: RunDetail): void {

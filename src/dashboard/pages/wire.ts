@@ -26,7 +26,10 @@ export interface RunSummary {
 
 export interface RunList {
   readonly runs: readonly RunSummary[];
-  /** Whether runs can be started and resumed from here. */
+}
+
+export interface About {
+  /** Whether new runs can be started here; otherwise one run is shown. */
   readonly canStart: boolean;
 }
 
@@ -53,6 +56,7 @@ export interface Progress {
 }
 
 export interface RunDetail extends RunSummary {
+  readonly canResume: boolean;
   readonly progress: Progress;
   /** Rows: tasks; columns: after training task j. */
   readonly accuracy: readonly (readonly (number | null)[])[];
