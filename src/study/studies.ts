@@ -19,6 +19,8 @@ export interface Study {
   readonly rows: readonly StudyRow[];
   readonly orders: readonly string[];
   readonly seeds: readonly number[];
+  /** Whether runs are also summed up along the stream. */
+  readonly along?: true;
   /** Settings of all runs. */
   readonly set?: Readonly<Record<string, unknown>>;
 }
@@ -186,6 +188,7 @@ export const STUDIES: readonly Study[] = [
     rows: asRows(["inc-lora", "o-lora", "n-lora", "mask-lora"]),
     orders: GENERATED,
     seeds: SEEDS.slice(0, 1),
+    along: true,
   },
   {
     name: "lambda",

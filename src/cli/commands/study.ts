@@ -19,7 +19,8 @@ import { RunFolder } from "../../runs/run-folder.js";
 import { studyFigures } from "../../study/figures.js";
 import { csvOf, markdownOf } from "../../study/render.js";
 import { configsOf, runStudy, type StudyEvent, summarize } from "../../study/run-study.js";
-import { type Selection, STUDIES, type Study, studyRuns } from "../../study/studies.js";
+import { type RunStream, streamCsv, streamMarkdown } from "../../study/stream-text.js";
+import { type Selection, STUDIES, type Study, type StudyRun, studyRuns } from "../../study/studies.js";
 import type { StudySummary } from "../../study/summary.js";
 import { EXIT, type ExitCode } from "../exit.js";
 import { stopOnSignals } from "../follow.js";
@@ -86,8 +87,13 @@ export async function study(name: string, options: StudyCommandOptions): Promise
     await logs.closed();
   }
   const summary = summarize(chosen, options.scale, runs, root);
-  write(root, chosen, summary);
-  process.stdout.write(options.json ? `${JSON.stringify(summary, null, 2)}\n` : `\n${markdownOf(summary)}`);
+  const streams = chosen.along ? await streamsOf(runs, root) : [];
+  write(root, chosen, summary, streams);
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ ...summary, ...(chosen.along && { streams }) }, null, 2)}\n`
+      : `\n${textOf(summary, streams)}`,
+  );
   if (failed.length > 0) return EXIT.failed;
   return interrupted ? EXIT.interrupted : EXIT.done;
 }
@@ -127,11 +133,29 @@ class StudyLogs {
   }
 }
 
-function write(root: string, { name }: Study, summary: StudySummary): void {
+/** The runs that have begun, along their streams. Loads the engine, which reads their adapters. */
+async function streamsOf(runs: readonly StudyRun[], root: string): Promise<RunStream[]> {
+  const { streamOf } = await import("../../study/stream.js");
+  return runs.flatMap(({ id, row: { label }, order, seed }) => {
+    const stream = streamOf(join(root, id));
+    return stream === null ? [] : [{ label, order, seed, ...stream }];
+  });
+}
+
+const textOf = (summary: StudySummary, streams: readonly RunStream[]): string =>
+  [markdownOf(summary), ...(streams.length > 0 ? [streamMarkdown(streams)] : [])].join("\n");
+
+function write(
+  root: string,
+  { name }: Study,
+  summary: StudySummary,
+  streams: readonly RunStream[] = [],
+): void {
   const path = `${root}/${name}`;
   writeFileAtomic(`${path}.json`, [`${JSON.stringify(summary, null, 2)}\n`]);
   writeFileAtomic(`${path}.csv`, [csvOf(summary)]);
-  writeFileAtomic(`${path}.md`, [markdownOf(summary)]);
+  writeFileAtomic(`${path}.md`, [textOf(summary, streams)]);
+  if (streams.length > 0) writeFileAtomic(`${path}-along.csv`, [streamCsv(streams)]);
   for (const figure of studyFigures(summary)) {
     writeFileAtomic(`${path}-${figure.id}.svg`, [draw(figure)]);
   }
