@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../tensor/native.js";
+import { measureInspection } from "./inspect.js";
 import { measureMemory } from "./memory.js";
 import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
 import { measureServing } from "./serve.js";
@@ -77,11 +78,15 @@ if (part === "tokenizers") {
   measureTokenizers(Number(option("rounds", "3")));
   process.exit(0);
 }
+if (part === "inspect") {
+  measureInspection(threads, Number(option("rounds", "1")));
+  process.exit(0);
+}
 if (part === "serve") {
   await measureServing(threads, Number(option("rounds", "3")));
   process.exit(0);
 }
-if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve");
+if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve, inspect");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);

@@ -8,7 +8,7 @@ import { kernelsAreOn } from "../nn/kernels.js";
 import { tensor } from "../tensor/create.js";
 import * as fused from "../tensor/functions.gen.js";
 import { cat, stack, zeros } from "../tensor/functions.gen.js";
-import { getThreads, inference } from "../tensor/grad.js";
+import { inference, withThreads } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -98,12 +98,13 @@ function kernelCounts(deltas: readonly LowRankDelta[], limits: readonly number[]
   return deltas.map((_, i) => flat.slice(i * tasks, (i + 1) * tasks));
 }
 
-/** Elements of one tile of unions: with as much again for the update at hand, half of a processor core's second-level cache. */
+/** Elements of one tile of unions: with as much again for the update at hand, half of a core's second-level cache. */
 const UNION_TILE = 2 ** 16;
 
 /**
  * How the union of supports grows: result[k][i] is the number of positions with |dW_j| > thresholds[k][j] for some j <= i. Lists
- * may end early, and Infinity counts nothing. Float32; ranks may differ.
+ * may end early, and Infinity counts nothing. Float32; ranks may differ. Runs on one thread: operators on one tile are too
+ * short to be shared out (two threads took longer, and seven times the processor's time).
  */
 export function unionCounts(
   deltas: readonly LowRankDelta[],
@@ -113,31 +114,42 @@ export function unionCounts(
   const used = deltas.map((_, i) => thresholds.flatMap((limits, k) => (limits[i]! < Infinity ? [k] : [])));
   if (used.every((readings) => readings.length === 0)) return counts;
   const [outputs, inputs] = [deltas[0]!.b.dim(0), deltas[0]!.a.dim(1)];
-  const step = Math.max(1, Math.floor((UNION_TILE * getThreads()) / inputs));
-  for (let start = 0; start < outputs; start += step) {
-    inference(() => {
+  const step = Math.max(1, Math.floor(UNION_TILE / inputs));
+  withThreads(1, () => {
+    for (let start = 0; start < outputs; start += step) {
       const length = Math.min(step, outputs - start);
-      const unions = thresholds.map(() => zeros([length, inputs], { device: deltas[0]!.a.device }));
-      const covered = thresholds.map(() => 0);
-      for (const [i, { a, b }] of deltas.entries()) {
-        const grown = tidy(() => {
-          if (used[i]!.length === 0) return [];
-          const magnitude = b.narrow(0, start, length).matmul(a).abs_();
-          return used[i]!.map((k, place) => {
-            const own = place === used[i]!.length - 1 ? magnitude : magnitude.clone();
-            return unions[k]!.maximum(own.gt_(thresholds[k]![i]!));
-          });
-        });
-        for (const [place, k] of used[i]!.entries()) {
-          unions[k]!.dispose();
-          unions[k] = grown[place]!;
-          covered[k] = inference(() => unions[k]!.sum().item());
-        }
-        for (const [k, limits] of thresholds.entries()) if (i < limits.length) counts[k]![i]! += covered[k]!;
-      }
-    });
-  }
+      inference(() => unionsOfTile(deltas, used, thresholds, [start, length], counts));
+    }
+  });
   return counts;
+}
+
+/** Adds to `counts` what rows [start, start + length) hold; `used[i]` are the readings in which update i counts. */
+function unionsOfTile(
+  deltas: readonly LowRankDelta[],
+  used: readonly (readonly number[])[],
+  thresholds: readonly (readonly number[])[],
+  [start, length]: readonly [number, number],
+  counts: readonly number[][],
+): void {
+  const shape = [length, deltas[0]!.a.dim(1)];
+  const unions = thresholds.map(() => zeros(shape, { device: deltas[0]!.a.device }));
+  const covered = thresholds.map(() => 0);
+  for (const [i, { a, b }] of deltas.entries()) {
+    const readings = used[i]!;
+    if (readings.length > 0) {
+      tidy(() => {
+        const magnitude = b.narrow(0, start, length).matmul(a).abs_();
+        for (const k of readings) {
+          const own = k === readings.at(-1) ? magnitude : magnitude.clone();
+          // 0 and 1, whatever was added
+          const union = unions[k]!.add_(own.gt_(thresholds[k]![i]!)).gt_(0);
+          covered[k] = union.sum().item();
+        }
+      });
+    }
+    for (const [k, limits] of thresholds.entries()) if (i < limits.length) counts[k]![i]! += covered[k]!;
+  }
 }
 
 /** Tiles of one byte per element, from row `start` on: 1 where |dW_0| > thresholds[0], 2 where |dW_1| > thresholds[1], 3 both. */
