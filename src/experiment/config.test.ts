@@ -62,6 +62,7 @@ describe("defaults", () => {
     expect(rate("method: seq-ft")).toBe(1e-4);
     expect(rate("method: { name: ewc }\ntraining: { epochs: 2 }")).toBe(1e-4);
     expect(rate("method: { name: ewc, backbone: lora }")).toBe(1e-3);
+    expect(rate("method: prog-prompt")).toBe(0.3);
     expect(rate("method: seq-ft\ntraining: { learningRate: 0.01 }")).toBe(0.01);
   });
 

@@ -62,6 +62,15 @@ it("trains one adapter in place of all weights on LLaMA, and all tasks at once f
   expect(joint.training).toMatchObject({ epochs: 3, learningRate: 1e-4 });
 });
 
+it("moves prompts by large steps, on the bundled model by those that were measured, and shorter ones for LLaMA", () => {
+  expect(values({ method: "prog-prompt" }).training).toMatchObject({ learningRate: 0.3 });
+  expect(values({ method: "prog-prompt", scale: "mini" }).training).toMatchObject({ learningRate: 1 });
+  expect(values({ method: "l2p", order: "llama-1" }).training).toMatchObject({ learningRate: 0.03 });
+  expect(
+    [values({ method: "lfpt5" }), values({ method: "lfpt5", order: "llama-1" })].map((of) => of.method),
+  ).toMatchObject([{ promptLength: 300 }, { promptLength: 100 }]);
+});
+
 it("names the nearest preset or method when there is none of that name", () => {
   expect(() => preset({ order: "order-7", method: "n-lora" })).toThrow(
     /there is no preset "order-7"; presets: order-1/,

@@ -78,16 +78,24 @@ function ownOLora(order: string): MethodSettings {
 }
 
 /** Rates that a method needs whatever the others' is: prompts move by large steps, whole models by small ones. */
-const OWN_RATES: Partial<Record<string, { readonly t5: number; readonly llama: number }>> = {
+const OWN_RATES: Partial<
+  Record<string, { readonly t5: number; readonly llama: number; readonly mini?: number }>
+> = {
   "seq-ft": { t5: 1e-4, llama: 1e-4 },
   "per-task-ft": { t5: 1e-4, llama: 1e-4 },
   mtl: { t5: 1e-4, llama: 1e-4 },
   replay: { t5: 1e-4, llama: 1e-4 },
   ewc: { t5: 1e-4, llama: 1e-4 },
   lwf: { t5: 1e-4, llama: 1e-4 },
-  l2p: { t5: 0.3, llama: 0.03 },
-  lfpt5: { t5: 0.5, llama: 0.03 },
-  "prog-prompt": { t5: 0.3, llama: 0.03 },
+  l2p: { t5: 0.3, llama: 0.03, mini: 1 },
+  lfpt5: { t5: 0.5, llama: 0.03, mini: 1 },
+  "prog-prompt": { t5: 0.3, llama: 0.03, mini: 1 },
+};
+
+/** Positions of a prompt where a LLaMA of the paper's size takes others than T5-large, for which the defaults are. */
+const LLAMA_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> = {
+  lfpt5: { promptLength: 100 },
+  "prog-prompt": { promptLength: 20 },
 };
 
 /** What a mini run changes; everything else is the paper's. */
@@ -101,7 +109,7 @@ export const MINI = {
   batchSize: 32,
   /** Of methods that train LoRA. */
   learningRate: 3e-3,
-  /** Of methods that train all weights, or prompts. */
+  /** Of methods that train all weights. */
   ownRateFactor: 3,
   maxNewTokens: 10,
 } as const;
@@ -115,6 +123,7 @@ const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> =
   "o-lora": { lambda1: 5 },
   // Of 100 steps a task.
   "prox-lora": { warmup: 20 },
+  lfpt5: { promptLength: 50 },
 };
 
 /** For tasks learned at once: about as many passes over all rows as the tasks get one by one. */
@@ -164,7 +173,7 @@ export function preset(choice: PresetChoice): PresetValues {
   const miniTraining = {
     epochs: protocol === "own" && ownSettings ? 1 : MINI.epochs,
     batchSize: MINI.batchSize,
-    learningRate: own === undefined ? MINI.learningRate : own * (own < 1e-2 ? MINI.ownRateFactor : 1),
+    learningRate: rates?.mini ?? (own === undefined ? MINI.learningRate : own * MINI.ownRateFactor),
   };
   return {
     name: `${order}${mini ? "-mini" : ""}`,
@@ -181,6 +190,7 @@ export function preset(choice: PresetChoice): PresetValues {
       ...backbone,
       ...penalised,
       ...ownSettings?.method,
+      ...(isLlama && LLAMA_METHODS[method]),
       ...(mini && MINI_METHODS[method]),
       ...reading,
     },

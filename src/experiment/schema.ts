@@ -79,7 +79,9 @@ export const configSchema = group({
       .describe("rows computed at a time, gradients accumulated; null: batchSize"),
     learningRate: perTask("number", { min: 0 })
       .default(1e-3)
-      .describe("constant within a task; one number or one per task; 0.0001 where all weights are trained"),
+      .describe(
+        "constant within a task; one number or one per task; 0.0001 where all weights are trained, 0.3 where prompts are",
+      ),
     betas: z
       .tuple([number({ min: 0, below: 1 }), number({ min: 0, below: 1 })], {
         error: "two numbers >= 0 and < 1",

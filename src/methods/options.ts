@@ -287,7 +287,7 @@ export const trainsPrompts = (options: MethodOptions): boolean => "promptLength"
 
 /** The learning rate of a run that names none. */
 export const defaultLearningRate = (options: MethodOptions): number =>
-  trainsAllWeights(options) ? 1e-4 : 1e-3;
+  trainsAllWeights(options) ? 1e-4 : trainsPrompts(options) ? 0.3 : 1e-3;
 
 export const METHOD_NAMES = Object.keys(methodOptions) as MethodName[];
 /** Methods that need nothing but a stream; the others are controls, matched to a finished run of it. */

@@ -75,9 +75,9 @@ const SEARCHED: Partial<
   replay: { key: "method.rho", values: [0.05, 0.1, 0.25, 0.5, 0.75] },
   ewc: { key: "method.lambda", values: [0.1, 1, 10, 100, 1000] },
   lwf: { key: "method.lambdaO", values: [0.1, 0.3, 1, 3, 10] },
-  l2p: { key: "training.learningRate", values: [0.01, 0.03, 0.1, 0.3, 1] },
-  lfpt5: { key: "training.learningRate", values: [0.01, 0.03, 0.1, 0.3, 1] },
-  "prog-prompt": { key: "training.learningRate", values: [0.01, 0.03, 0.1, 0.3, 1] },
+  l2p: { key: "training.learningRate", values: [0.1, 0.3, 1, 3, 10] },
+  lfpt5: { key: "training.learningRate", values: [0.1, 0.3, 1, 3, 10] },
+  "prog-prompt": { key: "training.learningRate", values: [0.1, 0.3, 1, 3, 10] },
 };
 
 const searchRows = (names: readonly string[]): StudyRow[] =>
