@@ -292,6 +292,7 @@ function program(finish: (code: ExitCode) => void): Command {
     .option("--log <logger>", LOG_OPTION, collect)
     .option("--plan", "print what would be trained, and train nothing")
     .option("--summary", "only write the summary of what has been trained")
+    .option("--quiet", "no progress, only the summary")
     .option("--json", "the summary as JSON on stdout")
     .addHelpText("after", STUDY_HELP)
     .action(async (name, options) =>

@@ -75,6 +75,18 @@ it("the accuracy matrix has a row for each task, a column for each time, and the
   expect(accuracyTable(record("o-lora", [[0, 0, 90]]))).not.toContain("base");
 });
 
+it("the matrix of a long stream has two columns: right after each task was trained, and after the last", () => {
+  const tasks = Array.from({ length: 30 }, (_, k) => `t${k}`);
+  const accuracy = tasks.map((_, i) => tasks.map((_, j) => (j < i ? null : 90 - j + i)));
+  const lines = accuracyTable({ tasks, accuracy, baseAccuracy: tasks.map(() => null) }).split("\n");
+  expect(lines[0]).toBe("accuracy (%) on  when trained  after 30");
+  expect(lines.slice(2, 4).map((line) => line.split(/\s{2,}/))).toEqual([
+    ["1 t0", "90.00", "61.00"],
+    ["2 t1", "90.00", "62.00"],
+  ]);
+  expect(lines).toHaveLength(32);
+});
+
 it("the metrics stand side by side, one run a column, with a dash where undefined", () => {
   const text = metricsTable([measured, record("o-lora", [[0, 0, 90]], 0.25)]);
   const row = (name: string) =>

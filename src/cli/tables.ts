@@ -21,19 +21,29 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), rule, ...rows.map(line)].join("\n");
 }
 
-/** a(i,j): row i = task i, column j = after training task j, with the base model in front where it was tested. */
+/** Tasks up to which the whole matrix is shown. */
+const WHOLE_MATRIX = 20;
+
+/**
+ * a(i,j): row i = task i, column j = after training task j, with the base model in front where it was tested. Of long streams
+ * each task right after it was trained, and after the last one.
+ */
 export function accuracyTable(record: Pick<RunRecord, "tasks" | "accuracy" | "baseAccuracy">): string {
   const { tasks, accuracy, baseAccuracy } = record;
   const withBase = baseAccuracy.some((value) => value !== null);
-  const header = [
-    "accuracy (%) on",
-    ...(withBase ? ["base"] : []),
-    ...tasks.map((_, index) => `after ${index + 1}`),
-  ];
+  const last = tasks.length - 1;
+  const columns: readonly [string, (task: number) => number][] =
+    tasks.length > WHOLE_MATRIX
+      ? [
+          ["when trained", (task) => task],
+          [`after ${last + 1}`, () => last],
+        ]
+      : tasks.map((_, after) => [`after ${after + 1}`, () => after]);
+  const header = ["accuracy (%) on", ...(withBase ? ["base"] : []), ...columns.map(([name]) => name)];
   const rows = tasks.map((task, index) => [
     `${index + 1} ${task}`,
     ...(withBase ? [fixed(baseAccuracy[index])] : []),
-    ...tasks.map((_, after) => fixed(accuracy[index]?.[after])),
+    ...columns.map(([, after]) => fixed(accuracy[index]?.[after(index)])),
   ]);
   return table(header, rows);
 }

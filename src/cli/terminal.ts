@@ -162,7 +162,8 @@ class LiveBlock implements Surface {
   }
 
   show(progress: RunProgress): void {
-    const width = Math.max(20, (this.#output.columns ?? 80) - 1);
+    // A terminal without a size says 0.
+    const width = Math.max(20, (this.#output.columns || 80) - 1);
     const filled = Math.round(Math.min(1, Math.max(0, progress.share)) * 20);
     const bar = `${"█".repeat(filled)}${"░".repeat(20 - filled)}`;
     this.clear();

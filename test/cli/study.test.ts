@@ -81,6 +81,12 @@ it("refuses runs of other settings in the same folder", async () => {
   expect(other.stderr).toMatch(/cannot resume .*training\.learningRate is 0\.003 there and 0\.5 here/);
 });
 
+it("shows no progress with --quiet, only the table", async () => {
+  const again = await nlora(root, command("--quiet"));
+  expect(again).toMatchObject({ status: 0, stderr: "" });
+  expect(again.stdout).toMatch(/2 of 2 runs done/);
+});
+
 it("prints the plan, and refuses studies and rows that there are not", async () => {
   const plan = await nlora(root, command("--plan"));
   expect(plan.stdout.trim().split("\n")).toEqual(runs);

@@ -38,6 +38,7 @@ export interface StudyCommandOptions {
   readonly log?: readonly string[];
   readonly plan?: boolean;
   readonly summary?: boolean;
+  readonly quiet?: boolean;
   readonly json?: boolean;
 }
 
@@ -76,7 +77,7 @@ export async function study(name: string, options: StudyCommandOptions): Promise
       onEvent: (event) => {
         interrupted ||= event.type === "ended" && event.status === "interrupted";
         const line = lineOf(event, counter, runs.length);
-        if (line !== null) say(line);
+        if (line !== null && !options.quiet) say(line);
         // The table is up to date after every run, whatever happens to the next one.
         logs.hear(event);
         if (event.type === "ended") write(root, chosen, summarize(chosen, options.scale, runs, root));
