@@ -252,6 +252,10 @@ function program(finish: (code: ExitCode) => void): Command {
     .argument("<run...>", "run folders, the folder of a study, or record.json files")
     .option("-o, --out <file>", "the file to write (default: report.html)")
     .option("--figures <dir>", "write every figure as .svg and its numbers as .csv; alone: no report")
+    .option(
+      "--no-adapters",
+      "measure no adapters, which loads the engine and takes its time with large models",
+    )
     .addHelpText("after", REPORT_HELP)
     .action(async (paths, options) =>
       finish(await (await import("./commands/report.js")).report(paths, options)),

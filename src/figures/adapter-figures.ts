@@ -1,5 +1,6 @@
 /** The figures of adapters themselves: nuclear norms by module (the paper's Figure 3) and collisions (Figure 2). */
 import type { Chart, CollisionMap } from "./figure.js";
+import { readable } from "./scale.js";
 
 /** The updates of one adapter, module by module. */
 export interface NuclearNorms {
@@ -22,21 +23,18 @@ export function nuclearNorms(modules: readonly string[], adapters: readonly Nucl
     y: { label: "‖ΔW‖∗, sum of singular values", ...(isWide ? { scale: "log" as const } : { min: 0 }) },
     lines: modules.length > 1,
     series: adapters.map(({ name, norms }) => ({ name, points: norms.map((y, x) => ({ x, y })) })),
-    references: known.flatMap((norms, series) =>
-      norms.length === 0
-        ? []
-        : [
-            {
-              axis: "y" as const,
-              value: norms.reduce((sum, norm) => sum + norm, 0) / norms.length,
-              label: `mean of ${adapters[series]!.name}`,
-              series,
-            },
-          ],
-    ),
-    notes: ["Without the LoRA scale. The norm measures size: it is no count of directions."],
+    references: adapters.flatMap(({ name }, series) => {
+      const value = meanOf(known[series]!);
+      return value === null ? [] : [{ axis: "y" as const, value, label: `mean of ${name}`, series }];
+    }),
+    notes: [
+      `Dashed: means, ${adapters.map(({ name }, k) => `${name} ${readable(meanOf(known[k]!))}`).join(", ")}. Without the LoRA scale. The norm measures size, it is no count of directions.`,
+    ],
   };
 }
+
+const meanOf = (values: readonly number[]): number | null =>
+  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** encoder.block.3.layer.0.SelfAttention.q as enc 3 q; what tells nothing apart is left out. */
 export function shortModule(path: string): string {

@@ -2,7 +2,7 @@
 import type { Axis, Reference, Span } from "./figure.js";
 import { type Attributes, element, type Markup, place, shortened, textWidth } from "./markup.js";
 import { bandScale, linearScale, logScale, readable, type Scale } from "./scale.js";
-import { dash, group, HALO } from "./theme.js";
+import { dash, group } from "./theme.js";
 
 /** Part of a figure with its size; it lies at the origin. */
 export interface Body {
@@ -191,6 +191,7 @@ export function frameOf(input: FrameInput): Frame {
           transform: `translate(14 ${place(middle)}) rotate(-90)`,
         }),
       ),
+      ...(input.y.scale === "log" && y.ticks[0]?.value === 0 ? [yBreak(y, left)] : []),
       ...references.map((reference) => referenceLine(reference, reference.axis === "x" ? x : y, area)),
       shifted(notes, labelAt + 10),
     ],
@@ -235,10 +236,14 @@ function tickRow(
     ? Math.max(1, Math.ceil(13 / band))
     : Math.max(1, Math.ceil((widest + 6) / Math.max(1, axis.categories ? band : widest + 6)));
   const room = 96;
+  let end = Number.NEGATIVE_INFINITY;
   const labels = ticks.map(({ value, label }, index) => {
     const at = place(scale.position(value));
     const data = { class: "tick", "data-axis": "x", "data-value": value, "data-at": at };
-    if (index % every !== 0) return element("g", data);
+    const half = textWidth(label, SMALL) / 2;
+    // Ticks of a logarithmic axis may be too close for all labels.
+    if (index % every !== 0 || (!aslant && at - half < end + 4)) return element("g", data);
+    end = at + half;
     if (!aslant) return text(label, at, bottom + 18, { ...data, "text-anchor": "middle" });
     return element(
       "text",
@@ -292,19 +297,29 @@ function spanBands(spans: readonly Span[], x: Scale, { top, bottom }: Area): Mar
   });
 }
 
+/** Two strokes where a logarithmic y axis breaks off before 0. */
+function yBreak(scale: Scale, left: number): Markup {
+  const at = place((scale.position(0) + scale.position(scale.domain[0])) / 2);
+  return group(
+    "ink",
+    {},
+    element("path", { d: `M${left - 5} ${at}l10 -4m0 3l-10 4`, stroke: "currentColor", fill: "none" }),
+  );
+}
+
+/** A dashed line across the area; what it stands for is told on hovering and in the small print. */
 function referenceLine({ axis, value, label, series }: Reference, scale: Scale, area: Area): Markup {
   const at = place(scale.position(value));
   const { left, right, top, bottom } = area;
-  const path = axis === "y" ? `M${left} ${at}H${right}` : `M${at} ${top}V${bottom}`;
-  const labelled =
-    axis === "y"
-      ? text(label, right - 2, at - 4, { ...HALO, "text-anchor": "end" })
-      : text(label, at + 4, top + 10, HALO);
   return group(
     series ?? "quiet",
     { class: "reference", "data-axis": axis, "data-value": value },
     element("title", {}, `${label}: ${readable(value)}`),
-    element("path", { d: path, stroke: "currentColor", "stroke-dasharray": dash(1), fill: "none" }),
-    group("ink", { fill: "currentColor", "font-size": SMALL }, labelled),
+    element("path", {
+      d: axis === "y" ? `M${left} ${at}H${right}` : `M${at} ${top}V${bottom}`,
+      stroke: "currentColor",
+      "stroke-dasharray": dash(1),
+      fill: "none",
+    }),
   );
 }

@@ -1,5 +1,5 @@
 /** The figures of several runs together: the paper's Figures 4, 5 and 6, the sweep over lambda, and bars that compare. */
-import type { Bars, Chart, Panels, Series } from "./figure.js";
+import type { Axis, Bars, Chart, Panels, Series } from "./figure.js";
 
 export interface Spread {
   readonly mean: number | null;
@@ -158,7 +158,10 @@ export function lambdaSweep(sweep: readonly SweepPoint[], name = "λ"): Panels {
       points: points.map(({ lambda, acr }) => ({ x: lambda, y: acr[reading] })),
     }),
   );
-  const y = { label: "ACR, share of elements", min: 0 } as const;
+  const rates = points.flatMap(({ acr }) => shown.flatMap(([reading]) => acr[reading] ?? []));
+  const isWide = Math.min(...rates) > 0 && Math.max(...rates) / Math.min(...rates) > 30;
+  const label = "ACR, share of elements";
+  const y: Axis = isWide ? { label: `${label} (logarithmic)`, scale: "log" } : { label, min: 0 };
   const panels: Chart[] = [
     {
       kind: "chart",
@@ -194,7 +197,7 @@ export function lambdaSweep(sweep: readonly SweepPoint[], name = "λ"): Panels {
       id: "sweep-both",
       title: "Accuracy against collisions",
       description: `Average accuracy over the average collision rate; ${name} is written beside each point.`,
-      x: { label: y.label, min: 0 },
+      x: y,
       y: { label: "average accuracy (AA), %" },
       lines: false,
       series: shown.map(([reading, title]) => ({

@@ -1,6 +1,7 @@
 /** The part of a report that puts runs side by side: means and deviations over seeds, the paper's claims, figures. */
 import type { Figure } from "../figures/figure.js";
 import { type Content, element, type Markup } from "../figures/markup.js";
+import { NONE } from "../format.js";
 import { METRICS } from "../runs/metric-rows.js";
 import { claimsOf } from "../study/claims.js";
 import { studyFigures } from "../study/figures.js";
@@ -35,21 +36,22 @@ export function finishedRuns(runs: readonly ReportedRun[]): FinishedRun[] {
   });
 }
 
+/** What a run was set to: its configuration or, of a record on its own, what is recorded of the loss. */
+const settingsOf = ({ config, record }: ReportedRun): Readonly<Record<string, unknown>> =>
+  config ?? record?.penalty ?? {};
+
 /** The method, and the settings in which its runs differ. */
-function labelOf({ config }: ReportedRun, method: string, runs: readonly ReportedRun[]): string {
-  if (config === null) return method;
-  const keys = [
-    ...new Set(
-      runs.flatMap((other) =>
-        other.config ? settingDifferences(config, other.config).map(({ key }) => key) : [],
-      ),
-    ),
-  ];
-  const values = keys.map((key) => {
+function labelOf(run: ReportedRun, method: string, runs: readonly ReportedRun[]): string {
+  const settings = settingsOf(run);
+  const alike = runs.filter(({ config }) => (config === null) === (run.config === null));
+  const keys = new Set(
+    alike.flatMap((other) => settingDifferences(settings, settingsOf(other)).map(({ key }) => key)),
+  );
+  const values = [...keys].map((key) => {
     const value = key
       .split(".")
-      .reduce<unknown>((found, part) => (found as Record<string, unknown> | null)?.[part], config);
-    const short = typeof value === "string" ? value.split("/").at(-1)! : JSON.stringify(value);
+      .reduce<unknown>((found, part) => (found as Record<string, unknown> | undefined)?.[part], settings);
+    const short = typeof value === "string" ? value.split("/").at(-1)! : (JSON.stringify(value) ?? NONE);
     return `${key.split(".").at(-1)} ${short}`;
   });
   return [method, values.join(", ")].filter((part) => part !== "").join(" ");

@@ -40,7 +40,7 @@ export interface SettingDifference {
 }
 
 /** Where two configurations say different things, but for what is free. */
-export const settingDifferences = (left: Config, right: Config): SettingDifference[] =>
+export const settingDifferences = (left: object, right: object): SettingDifference[] =>
   differences(left, right, "");
 
 function differences(left: unknown, right: unknown, key: string): SettingDifference[] {

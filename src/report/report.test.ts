@@ -288,9 +288,11 @@ it("reads records on their own, of earlier versions too, and refuses other files
 
 it("gives runs the shortest names that tell them apart", () => {
   expect(shortNames(["runs/a", "runs/b"])).toEqual(["a", "b"]);
-  expect(shortNames(["s/n-lora/order-1/seed-42", "s/o-lora/order-1/seed-42"])).toEqual([
-    "n-lora/order-1/seed-42",
-    "o-lora/order-1/seed-42",
+  expect(shortNames(["s/n-lora/order-1/seed-42", "s/o-lora/order-1/seed-42"])).toEqual(["n-lora", "o-lora"]);
+  expect(shortNames(["s/n-lora/seed-42", "s/o-lora/seed-42", "s/o-lora/seed-43"])).toEqual([
+    "n-lora/seed-42",
+    "o-lora/seed-42",
+    "o-lora/seed-43",
   ]);
   expect(shortNames(["runs/a", "runs/a"])).toEqual(["a (1)", "a (2)"]);
 });

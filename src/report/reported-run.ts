@@ -184,7 +184,7 @@ function readEvents(file: string | null): Events {
   };
 }
 
-/** The shortest ends of paths that tell them apart, at least their last part. */
+/** The part of each path that tells it from all others, the last one that does; else as much of its end as it takes. */
 export function shortNames(paths: readonly string[]): string[] {
   const parts = paths.map((path) =>
     resolve(path)
@@ -193,7 +193,11 @@ export function shortNames(paths: readonly string[]): string[] {
   );
   const ends = (count: number) => parts.map((each) => each.slice(-count).join("/"));
   const most = Math.max(1, ...parts.map(({ length }) => length));
-  for (let count = 1; count <= most; count++) {
+  for (let depth = 1; depth <= most; depth++) {
+    const names = parts.map((each) => each.at(-depth) ?? "");
+    if (new Set(names).size === names.length) return names;
+  }
+  for (let count = 2; count <= most; count++) {
     const names = ends(count);
     if (new Set(names).size === names.length) return names;
   }

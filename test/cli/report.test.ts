@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Finished, nlora } from "../support/command-line.js";
 import { writeJournalledRun } from "../support/journalled-run.js";
 import { parseSvg } from "../support/svg.js";
+import { writeTinyRun } from "../support/tiny-run.js";
 
 const CHROMIUM = "/usr/bin/chromium";
 const HOSTILE = `<img src="https://example.invalid/x.png" onerror="alert(1)">`;
@@ -20,7 +21,17 @@ beforeAll(async () => {
   writeJournalledRun(join(root, "one"), { notes: [HOSTILE] });
   writeJournalledRun(join(root, "two"), { method: "inc-lora", level: 60, penalty: { kind: "none" } });
   writeJournalledRun(join(root, "three"), { status: "interrupted", seed: 43 });
-  written = await nlora(root, ["report", "one", "two", "three", "-o", "out.html", "--figures", "figures"]);
+  written = await nlora(root, [
+    "report",
+    "one",
+    "two",
+    "three",
+    "-o",
+    "out.html",
+    "--figures",
+    "figures",
+    "--no-adapters",
+  ]);
 });
 
 it("writes one file, and every figure with its numbers", async () => {
@@ -35,8 +46,22 @@ it("writes one file, and every figure with its numbers", async () => {
   expect(readFileSync(join(root, "figures", "run-1-matrix.csv"), "utf8")).toBe(
     "tested on,1,2\n1 news,80,70\n2 films,,75\n",
   );
-  const alone = await nlora(root, ["report", "two", "--figures", "more"]);
+  const alone = await nlora(root, ["report", "two", "--figures", "more", "--no-adapters"]);
   expect([alone.stdout, existsSync(join(root, "report.html"))]).toEqual(["", false]);
+});
+
+it("measures the adapters of finished runs, tells what it could not measure, and leaves them where asked", async () => {
+  writeTinyRun(join(root, "tiny"), root);
+  const measured = await nlora(root, ["report", "tiny", "-o", "tiny.html"]);
+  expect([measured.status, measured.stderr]).toEqual([0, "measuring the adapters of tiny\n"]);
+  const read = () => readFileSync(join(root, "tiny.html"), "utf8");
+  expect(read()).toContain("Nuclear norm of every module");
+  await nlora(root, ["report", "tiny", "-o", "tiny.html", "--no-adapters"]);
+  expect(read()).not.toContain("Nuclear norm of every module");
+  rmSync(join(root, "tiny", "adapters", "2-second"), { recursive: true });
+  const damaged = await nlora(root, ["report", "tiny", "-o", "tiny.html"]);
+  expect(damaged.status).toBe(0);
+  expect(read()).toMatch(/The adapters of tiny were not measured: [^<]*2-second/);
 });
 
 it("refuses what is no run, and writes nothing", async () => {
