@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../tensor/native.js";
+import { measureDashboard } from "./dashboard.js";
 import { measureInspection } from "./inspect.js";
 import { measureMemory } from "./memory.js";
 import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
@@ -86,7 +87,11 @@ if (part === "serve") {
   await measureServing(threads, Number(option("rounds", "3")));
   process.exit(0);
 }
-if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve, inspect");
+if (part === "dashboard") {
+  await measureDashboard(threads, Number(option("rounds", "6")));
+  process.exit(0);
+}
+if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve, inspect, dashboard");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);

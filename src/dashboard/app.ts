@@ -1,7 +1,7 @@
 /** The routes of the dashboard: its pages, what they show, and what they ask for. */
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { reported } from "../errors.js";
+import { NloraError, reported } from "../errors.js";
 import { draw } from "../figures/draw.js";
 import type { Figure } from "../figures/figure.js";
 import { accuracyMatrix, accuracyOverStream } from "../figures/run-figures.js";
@@ -55,7 +55,7 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
 
   app.onError((error, context) => {
     const { message, hint } = reported(error);
-    const status = error instanceof Refusal ? error.status : statusOf(reported(error).code);
+    const status = error instanceof Refusal ? error.status : error instanceof NloraError ? 409 : 500;
     if (status === 500) process.stderr.write(`${error.stack ?? error.message}\n`);
     return context.json(failureOf({ message, hint }), status);
   });
@@ -164,10 +164,6 @@ const FIGURES = new Map<string, (record: RunRecord) => Figure>([
   ["accuracy.svg", accuracyOverStream],
   ["matrix.svg", accuracyMatrix],
 ]);
-
-function statusOf(code: string | undefined): 400 | 500 {
-  return code === "config" || code === "usage" ? 400 : 500;
-}
 
 /** An index from 0 of the address; `after` is written from 0 too, where 0 is the base model. */
 function indexOf(context: Context, name: "after" | "task"): number {

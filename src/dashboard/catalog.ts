@@ -3,7 +3,7 @@
  * Links are not followed, and the folders inside of a run are not searched.
  */
 import { createHash } from "node:crypto";
-import { type Dirent, readdirSync } from "node:fs";
+import { type Dirent, existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { RunFolder } from "../runs/run-folder.js";
 
@@ -59,6 +59,9 @@ export class RunCatalog {
 
   /** The run of an id, or undefined if none was listed under it. */
   get(id: string): CatalogEntry | undefined {
+    const known = this.#entries.get(id);
+    // A page asks for its run every second: the tree is searched only for one that is new, or gone.
+    if (known && existsSync(known.folder.configFile)) return known;
     return this.list().find((entry) => entry.id === id);
   }
 

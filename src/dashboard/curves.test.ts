@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { stepEvent, taskEvent } from "../../test/support/dashboard.js";
 import { History } from "../runs/history.js";
-import { columnsOf, joined, lengthOf, pointsOf, summaries } from "./pages/curves.js";
+import { columnsOf, joined, lastOf, lengthOf, pointsOf, summaries } from "./pages/curves.js";
 import type { Curves } from "./pages/wire.js";
 
 /** As the page gets them: through JSON. */
@@ -27,6 +27,7 @@ it("joins a whole run and what came later to what the whole run is then", () => 
         const whole = sent(history);
         expect(joined(before, sent(history, last + 1))).toEqual(whole);
         expect(lengthOf(whole)).toBe(pointsOf(whole));
+        expect([lastOf(before), lastOf(whole)]).toEqual([last, history.lastStep]);
       },
     ),
   );

@@ -87,9 +87,11 @@ export class RunView {
 
   detail(live: Liveness): RunDetail {
     const { record } = this;
+    const start = this.#milestones.find((event) => event.type === "run-start");
     const failure = this.#milestones.findLast((event) => event.type === "run-failed");
     return {
       ...summaryOf(this.entry, record, live, this.#damage),
+      ...(start && { startedAt: Date.parse(start.time) || 0 }),
       canResume: live.canResume,
       progress: this.#progressOf(live),
       accuracy: record?.accuracy ?? [],

@@ -122,9 +122,9 @@ describe.skipIf(program === null)("the dashboard in a browser", () => {
     await wrong.filter({ hasText: "found 0" }).waitFor();
     expect(await page.locator("#start").isDisabled()).toBe(true);
     expect(await page.locator("[name='training.batchSize']").getAttribute("aria-invalid")).toBe("true");
-    await page.locator("[name='training.batchSize']").fill("8");
-    await page.locator("[name='training.maxSteps']").fill("30");
-    await page.locator("[name='training.epochs']").fill("20");
+    await page.locator("[name='training.batchSize']").fill("16");
+    // Three tasks of 50 steps: long enough to be stopped on a fast machine.
+    await page.locator("[name='training.epochs']").fill("50");
     await page.locator("[name='threads']").fill("1");
     await page.getByText("lora", { exact: true }).click();
     await page.locator("[name='lora.rank']").fill("2");
@@ -132,7 +132,7 @@ describe.skipIf(program === null)("the dashboard in a browser", () => {
     await page.locator("[name='evaluation.maxNewTokens']").fill("3");
     await page.locator("[name='evaluation.base']").uncheck();
     await page.locator("#check", { hasText: "ready" }).waitFor();
-    expect(await page.locator("#yaml").textContent()).toContain("maxSteps: 30");
+    expect(await page.locator("#yaml").textContent()).toContain("epochs: 50");
 
     await page.locator("#start").click();
     await page.waitForURL(/\/runs\/[0-9a-f]{16}$/);
@@ -163,7 +163,7 @@ describe.skipIf(program === null)("the dashboard in a browser", () => {
     await page.locator("[aria-pressed='true']", { hasText: "Wrong" }).waitFor();
     expect(await page.locator("tr.right").count()).toBe(0);
     await page.close();
-  });
+  }, 240_000);
 
   it("compares runs that were chosen in the list, which the keyboard alone can do", async () => {
     const page = await pageAt("/");
@@ -222,7 +222,7 @@ describe.skipIf(program === null)("the dashboard in a browser", () => {
   });
 
   it("shows the run that train --ui trains until it ends, and ends with it on Ctrl+C as without it", async () => {
-    writeConfig(root, "long.yaml", { ...tinyConfig, training: { batchSize: 8, epochs: 40, maxSteps: 60 } });
+    writeConfig(root, "long.yaml", { ...tinyConfig, training: { batchSize: 8, epochs: 400 } });
     const training = await start(root, ["train", "long.yaml", "--out", "watched", "--ui", "--quiet"]);
     const { page, context: own } = await open(training.address);
     expect(page.url()).toMatch(/\/runs\/[0-9a-f]{16}$/);

@@ -1,7 +1,7 @@
 /** The curves of a run: some charts over the same steps, zoomed together; what is zoomed into is asked for in detail. */
 import { significant } from "../../format.js";
 import { LiveChart } from "./chart.js";
-import { columnsOf, labelOf, lengthOf, namesOf, pointsOf, summaries } from "./curves.js";
+import { columnsOf, joined, labelOf, lastOf, lengthOf, namesOf, pointsOf, summaries } from "./curves.js";
 import { announce, button, element, row, setText, table } from "./dom.js";
 import { ask } from "./server.js";
 import type { Curves } from "./wire.js";
@@ -75,14 +75,13 @@ export class CurvePanels {
     this.root.hidden = true;
   }
 
-  /** Shows the whole run's curves; returns those to go on from, thinned out once there are many. */
-  show(curves: Curves, isWhole: boolean): Curves {
-    this.#whole = curves;
+  /** Shows a whole run's curves, or adds steps that are new; thins them out once they are many. */
+  show(curves: Curves, isWhole: boolean): void {
+    this.#whole = isWhole ? curves : joined(this.#whole, curves);
     if (isWhole) this.#detail = null;
-    this.root.hidden = pointsOf(curves) === 0;
-    if (pointsOf(curves) > MOST_POINTS) void this.#thin();
+    this.root.hidden = pointsOf(this.#whole) === 0;
+    if (pointsOf(this.#whole) > MOST_POINTS) void this.#thin();
     this.#draw();
-    return this.#whole;
   }
 
   get #length(): number {
@@ -98,8 +97,8 @@ export class CurvePanels {
     this.#isThinning = true;
     try {
       const thinned = await ask<Curves>(`/api/runs/${this.#id}/history?points=${POINTS}`);
-      // Steps that came meanwhile are in there too.
-      this.#whole = thinned;
+      // Unless steps came meanwhile that are not in there: then another time.
+      if (lastOf(thinned) >= lastOf(this.#whole)) this.#whole = thinned;
     } finally {
       this.#isThinning = false;
     }

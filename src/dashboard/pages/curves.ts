@@ -66,6 +66,12 @@ export function pointsOf({ tasks }: Curves): number {
   return tasks.reduce((sum, { steps }) => sum + steps.length, 0);
 }
 
+/** Place of the last step that is there; 0 before the first. */
+export function lastOf({ tasks }: Curves): number {
+  const last = tasks.findLast(({ steps }) => steps.length > 0);
+  return last ? last.before + last.steps.at(-1)! : 0;
+}
+
 /** Steps of the whole run, as far as its tasks are known. */
 export function lengthOf({ tasks }: Curves): number {
   const last = tasks.at(-1);

@@ -96,18 +96,19 @@ export async function showPredictions(main: HTMLElement, id: string, query: URLS
         }),
       ),
     );
+    const shared = sharedLength(page.rows.map(({ input }) => input));
     rows.replaceChildren(
       page.rows.length === 0
         ? element("p", { class: "empty" }, "No answer is like that.")
         : table(
             "Answers, in the order of the test rows",
-            ["Row", "Prompt", "Expected", "Answer", ""],
+            ["Row", "Prompt", "Expected", "Answer", "Verdict"],
             page.rows.map(({ row, input, target, prediction, correct }) =>
               element(
                 "tr",
                 { class: correct ? "right" : "wrong" },
                 element("th", { scope: "row" }, String(row + 1)),
-                element("td", { class: "text" }, longText(input)),
+                element("td", { class: "text" }, longText(input, shared)),
                 element("td", { class: "text" }, target),
                 element(
                   "td",
@@ -150,14 +151,23 @@ export async function showPredictions(main: HTMLElement, id: string, query: URLS
 }
 
 const SHORT = 180;
+/** What all prompts begin with is left out of their first lines when it is longer. */
+const SHARED = 60;
 
-/** A long prompt opens when it is asked to. */
-function longText(text: string): HTMLElement | string {
+/** Where the prompts begin to differ, at the beginning of a word; 0 where that is near their start. */
+function sharedLength(texts: readonly string[]): number {
+  const [first = "", ...others] = texts;
+  if (others.length === 0) return 0;
+  let length = 0;
+  while (length < first.length && others.every((text) => text[length] === first[length])) length++;
+  const word = first.slice(0, length).search(/\S*$/);
+  return word < SHARED ? 0 : word;
+}
+
+/** A long prompt opens when it is asked to; `shared`: so much of its beginning is not shown before. */
+function longText(text: string, shared: number): HTMLElement | string {
   if (text.length <= SHORT) return text;
-  return element(
-    "details",
-    {},
-    element("summary", {}, `${text.slice(0, SHORT).replace(/\s+/g, " ")}…`),
-    element("div", {}, text),
-  );
+  const start = `${shared > 0 ? "… " : ""}${text.slice(shared, shared + SHORT).replace(/\s+/g, " ")}`;
+  const summary = shared + SHORT < text.length ? `${start}…` : start;
+  return element("details", {}, element("summary", {}, summary), element("div", {}, text));
 }

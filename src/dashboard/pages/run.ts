@@ -1,12 +1,11 @@
 /** One run: where it stands, its curves, its accuracies, and what can be done with it. */
 import { bytes, count, duration, NONE, significant } from "../../format.js";
 import { CurvePanels } from "./curve-panels.js";
-import { joined } from "./curves.js";
 import { announce, button, element, row, setText, table } from "./dom.js";
 import { matrixOf } from "./matrix.js";
 import { ask, listen } from "./server.js";
 import { activityOf, badge, dateOf, isSilent, statusText } from "./status.js";
-import type { About, Curves, RunDetail, RunUpdate } from "./wire.js";
+import type { About, RunDetail, RunUpdate } from "./wire.js";
 
 export function showRun(main: HTMLElement, id: string, about: About): void {
   const title = element("h1", {}, "Run");
@@ -30,7 +29,6 @@ export function showRun(main: HTMLElement, id: string, about: About): void {
     element("div", { class: "pair" }, metrics, notes),
   );
 
-  let curves: Curves = { tasks: [] };
   let before: RunDetail | null = null;
   listen<RunUpdate>(`/api/runs/${id}/events`, ({ detail, curves: more, isWhole }) => {
     document.title = `${detail.name} – nlora`;
@@ -48,10 +46,7 @@ export function showRun(main: HTMLElement, id: string, about: About): void {
     if (JSON.stringify(before?.metrics) !== JSON.stringify(detail.metrics)) drawMetrics(metrics, detail);
     if (before?.notes.length !== detail.notes.length) drawNotes(notes, detail);
     sayChanges(before, detail);
-    if (more) {
-      curves = isWhole ? more : joined(curves, more);
-      curves = panels.show(curves, isWhole);
-    }
+    if (more) panels.show(more, isWhole);
     before = detail;
   });
 }
@@ -214,7 +209,7 @@ function drawMetrics(target: HTMLElement, { metrics }: RunDetail): void {
       ? element("p", { class: "empty" }, "They come with the first accuracies.")
       : table(
           "Metrics of the run",
-          ["Metric", "Value"],
+          ["Metric", element("span", { class: "number" }, "Value")],
           known.map(([name, value]) => row(name, [element("td", { class: "number" }, value)])),
         ),
   );
