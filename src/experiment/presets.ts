@@ -89,7 +89,7 @@ const OWN_RATES: Partial<
   lwf: { t5: 1e-4, llama: 1e-4 },
   l2p: { t5: 0.3, llama: 0.03, mini: 1 },
   lfpt5: { t5: 0.5, llama: 0.03, mini: 1 },
-  "prog-prompt": { t5: 0.3, llama: 0.03, mini: 1 },
+  "prog-prompt": { t5: 0.3, llama: 0.03, mini: 0.3 },
 };
 
 /** Positions of a prompt where a LLaMA of the paper's size takes others than T5-large, for which the defaults are. */
@@ -124,6 +124,7 @@ const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> =
   // Of 100 steps a task.
   "prox-lora": { warmup: 20 },
   lfpt5: { promptLength: 50 },
+  "prog-prompt": { promptLength: 50 },
 };
 
 /** For tasks learned at once: about as many passes over all rows as the tasks get one by one. */

@@ -236,7 +236,7 @@ const lfpt5 = {
   topK: whole({ min: 1 }).default(64).describe("likeliest tokens that a written token is drawn from"),
   repetitionPenalty: number({ min: 1 })
     .default(2.5)
-    .describe("what the score of a token that was written already is worsened by; 1: nothing"),
+    .describe("what scores of tokens that the text being written has already are worsened by; 1: nothing"),
 };
 
 const progPrompt = { promptLength: promptLength(10) };

@@ -117,16 +117,19 @@ describe.each(Object.keys(golden.beams))("beam search with %s", (name) => {
     expect(twice.map(({ length }) => length)).toEqual(prompts.map(() => 2));
   });
 
-  it("writes no token twice under a large repetition penalty, but for end tokens", () => {
+  it("repeats less under a large repetition penalty, which starts anew behind an end token", () => {
     const sampling = { temperature: 1, topK: 1, topP: null };
     const options = { endIds: [], maxNewTokens: 12, sampling, rng: new Rng(1) };
     const plain = sample(start(model, prompts), options);
     expect(sample(start(model, prompts), { ...options, repetitionPenalty: 1 })).toEqual(plain);
     const varied = sample(start(model, prompts), { ...options, repetitionPenalty: 1e6 });
-    // A positive score becomes 0, which may still be the highest: what is negative can not be.
+    // A positive score becomes 0, which may still be the highest.
     const repeats = (answers: readonly number[][]) =>
       answers.reduce((sum, ids) => sum + ids.length - new Set(ids).size, 0);
     expect(repeats(varied)).toBeLessThan(repeats(plain));
+    const endIds = Array.from({ length: model.vocabularySize }, (_, id) => id);
+    const parted = { ...options, endIds, ends: 12, repetitionPenalty: 1e6 };
+    expect(sample(start(model, prompts), parted)).toEqual(plain);
   });
 
   it("samples the same under one seed, and something else under another", () => {

@@ -41,7 +41,7 @@ export function sample(
   options: EndOptions & {
     readonly sampling: Sampling;
     readonly rng: Rng;
-    /** Scores of tokens that the answer has already, but for end tokens, are worsened by it (Keskar et al. 2019); 1: not. */
+    /** Scores of tokens that stand since the answer's last end token are worsened by it (Keskar et al. 2019); 1: not. */
     readonly repetitionPenalty?: number;
   },
 ): number[][] {
@@ -59,11 +59,11 @@ export function sample(
 function penaliseRepeats(
   scores: Float32Array,
   answer: readonly number[],
-  exempt: readonly number[],
+  endIds: readonly number[],
   penalty: number,
 ): void {
-  for (const id of new Set(answer)) {
-    if (exempt.includes(id)) continue;
+  const part = answer.slice(answer.findLastIndex((id) => endIds.includes(id)) + 1);
+  for (const id of new Set(part)) {
     const score = scores[id]!;
     scores[id] = score > 0 ? score / penalty : score * penalty;
   }
