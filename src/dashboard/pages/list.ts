@@ -5,7 +5,7 @@ import { listen } from "./server.js";
 import { badge, dateOf, statusText } from "./status.js";
 import type { RunList, RunSummary } from "./wire.js";
 
-const HEAD = ["Compare", "Run", "State", "Method"];
+const HEAD = ["Compare", "Run", "State"];
 const NUMBERS = ["Tasks", "AA (%)", "F.Ra"];
 
 export function showList(main: HTMLElement): void {
@@ -53,7 +53,6 @@ export function showList(main: HTMLElement): void {
       element("td", {}, box),
       element("th", { scope: "row" }, element("a", { href: `/runs/${run.id}` }, run.name)),
       state,
-      element("td", {}, run.method),
       element(
         "td",
         { class: "number" },
@@ -61,6 +60,7 @@ export function showList(main: HTMLElement): void {
       ),
       element("td", { class: "number" }, fixed(run.averageAccuracy)),
       element("td", { class: "number" }, fixed(run.forgettingRate)),
+      element("td", { class: "minor" }, run.method),
       element("td", { class: "minor" }, run.model),
       element("td", { class: "minor" }, dateOf(run.startedAt)),
     );
@@ -85,7 +85,7 @@ export function showList(main: HTMLElement): void {
             [
               ...HEAD,
               ...NUMBERS.map((title) => element("span", { class: "number" }, title)),
-              ...["Model", "Started"].map((title) => element("span", { class: "minor" }, title)),
+              ...["Method", "Model", "Started"].map((title) => element("span", { class: "minor" }, title)),
             ],
             shown.map(lineOf),
           ),
@@ -94,7 +94,7 @@ export function showList(main: HTMLElement): void {
       const line = rows.querySelector(`tr[data-run="${CSS.escape(focused)}"]`);
       line?.querySelector<HTMLElement>(wasBox ? "input" : "a")?.focus({ preventScroll: true });
     }
-    const under = list.runs.filter(({ status }) => status === "running").length;
+    const under = list.runs.filter((run) => statusText(run) === "running").length;
     setText(note, `${shown.length} of ${list.runs.length} runs; ${under} under way`);
   };
   filter.addEventListener("input", () => {
