@@ -56,10 +56,10 @@ export function collisionTotals({ onlyA, onlyB, both, outputs, inputs }: Collisi
   };
 }
 
-/** The grid with cells put together until a side has at most CELLS. */
+/** The grid with whole cells put together, the same number everywhere, until a side has at most CELLS. */
 export function coarser(map: CollisionMap): Grid {
-  const rows = Math.min(map.height, CELLS);
-  const columns = Math.min(map.width, CELLS);
+  const [down, across] = [Math.ceil(map.height / CELLS), Math.ceil(map.width / CELLS)];
+  const [rows, columns] = [Math.ceil(map.height / down), Math.ceil(map.width / across)];
   const zeros = () => Array.from({ length: rows * columns }, () => 0);
   const grid: Grid = { rows, columns, onlyA: zeros(), onlyB: zeros(), both: zeros(), sizes: zeros() };
   for (let row = 0; row < map.height; row++) {
@@ -67,7 +67,7 @@ export function coarser(map: CollisionMap): Grid {
     for (let column = 0; column < map.width; column++) {
       const inputs = map.columnEdges[column + 1]! - map.columnEdges[column]!;
       const from = row * map.width + column;
-      const to = Math.floor((row * rows) / map.height) * columns + Math.floor((column * columns) / map.width);
+      const to = Math.floor(row / down) * columns + Math.floor(column / across);
       grid.onlyA[to]! += map.onlyA[from]!;
       grid.onlyB[to]! += map.onlyB[from]!;
       grid.both[to]! += map.both[from]!;
@@ -163,7 +163,7 @@ export function collisionMapBody(map: CollisionMap, width: number): Body {
   };
 }
 
-/** Cells of one colour, one path per strength: runs of cells of a row as rectangles. */
+/** Cells of one colour, one path per strength: runs of cells of a row as strokes one cell wide. */
 function cells({ what, shares }: Layer, { rows, columns }: Grid, width: number, height: number): Markup {
   const paths = Array.from({ length: LEVELS + 1 }, () => "");
   for (let row = 0; row < rows; row++) {
@@ -171,7 +171,7 @@ function cells({ what, shares }: Layer, { rows, columns }: Grid, width: number, 
       const level = levelOf(shares[row * columns + column]!);
       let end = column + 1;
       while (end < columns && levelOf(shares[row * columns + end]!) === level) end++;
-      paths[level] += `M${column} ${row}h${end - column}v1h${column - end}z`;
+      paths[level] += `M${column} ${row}h${end - column}`;
       column = end;
     }
   }
@@ -180,14 +180,14 @@ function cells({ what, shares }: Layer, { rows, columns }: Grid, width: number, 
     {
       class: "cells",
       "data-what": what,
-      transform: `scale(${width / columns} ${height / rows})`,
-      fill: "currentColor",
+      transform: `scale(${width / columns} ${height / rows}) translate(0 0.5)`,
+      stroke: "currentColor",
       "shape-rendering": "crispEdges",
     },
     paths.map((path, level) =>
       level === 0 || path === ""
         ? null
-        : element("path", { d: path, "fill-opacity": level / LEVELS, "data-level": level }),
+        : element("path", { d: path, "stroke-opacity": level / LEVELS, "data-level": level }),
     ),
   );
 }

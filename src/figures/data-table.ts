@@ -85,6 +85,17 @@ export function dataTables(figure: Figure): DataTable[] {
             ["share of both if independent", totals.expected],
           ],
         },
+        {
+          title: "Elements by cell of the grid; a cell begins at this output and this input",
+          header: ["output", "input", `only ${figure.a}`, `only ${figure.b}`, "both"],
+          rows: figure.onlyA.map((onlyA, cell) => [
+            figure.rowEdges[Math.floor(cell / figure.width)]! + 1,
+            figure.columnEdges[cell % figure.width]! + 1,
+            onlyA,
+            figure.onlyB[cell]!,
+            figure.both[cell]!,
+          ]),
+        },
       ];
     }
   }

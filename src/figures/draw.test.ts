@@ -391,11 +391,11 @@ describe("adapters", () => {
   function levelsOf(layer: Node, rows: number, columns: number): number[] {
     const levels = Array.from({ length: rows * columns }, () => 0);
     for (const path of layer.children) {
-      for (const [, x, y, run] of path.attributes.d!.matchAll(/M(\d+) (\d+)h(\d+)v1h-?\d+z/g)) {
+      for (const [, x, y, run] of path.attributes.d!.matchAll(/M(\d+) (\d+)h(\d+)/g)) {
         for (let k = 0; k < Number(run); k++)
           levels[Number(y) * columns + Number(x) + k] = Number(path.attributes["data-level"]);
       }
-      expect(Number(path.attributes["fill-opacity"])).toBe(Number(path.attributes["data-level"]) / 8);
+      expect(Number(path.attributes["stroke-opacity"])).toBe(Number(path.attributes["data-level"]) / 8);
     }
     return levels;
   }

@@ -114,7 +114,7 @@ export function comparisonSection(
 export function claimsTable({ claims }: StudySummary): Content {
   if (claims.length === 0) return null;
   return [
-    heading(3, "The paper's claims"),
+    heading(3, "Claims and aims"),
     table(
       null,
       ["claim", "paper", "here", "verdict"],

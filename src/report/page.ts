@@ -32,7 +32,8 @@ a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offs
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;min-width:min(100%,36rem);margin:.4rem 0;font-variant-numeric:tabular-nums;font-size:.93em}
 caption{text-align:left;padding:.2rem 0}
-th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;unicode-bidi:isolate;overflow-wrap:anywhere}
+th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;unicode-bidi:isolate;overflow-wrap:break-word}
+tbody th{overflow-wrap:anywhere;min-width:9rem}
 th:first-child,td:first-child,.words th,.words td{text-align:left}
 thead th{border-bottom:2px solid var(--line)}
 tbody th{font-weight:500}

@@ -130,6 +130,13 @@ describe("a report on one run", () => {
   });
 });
 
+it("tells a matrix of many tasks over tables that fit on a sheet", () => {
+  const tasks = Array.from({ length: 15 }, (_, index) => `task-${index + 1}`);
+  const { nodes } = reported(written({ tasks }));
+  const parts = rowsOf(nodes, "1 task-1").filter((cells) => cells[0] === "80.0" || cells[0] === "0.0");
+  expect(parts.map((cells) => cells.length).slice(0, 2)).toEqual([8, 7]);
+});
+
 describe("runs that are not done", () => {
   it.each([
     [
@@ -183,7 +190,7 @@ describe("several runs", () => {
     const { nodes, figures, document } = reported(...paths);
     expect(rowsOf(nodes, "seeds")).toEqual([["42, 43, 44", "42"]]);
     expect(rowsOf(nodes, "AA (average accuracy, %)")[0]).toEqual(["72.50 ± 10.00", "52.50"]);
-    expect(textOf(document)).toContain("The paper's claims");
+    expect(textOf(document)).toContain("Claims and aims");
     expect(figures.map(({ id }) => id).slice(0, 2)).toEqual([
       "compare-average-accuracy",
       "compare-sparsity-collision-forgetting",

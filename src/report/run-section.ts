@@ -197,7 +197,7 @@ function accuracyTable(record: RunRecord): Markup {
       ...(base ? [percent(baseAccuracy[index])] : []),
       ...tasks.map((_, after) => percent(accuracy[index]?.[after])),
     ]),
-    { columns: 16 },
+    { columns: 8 },
   );
 }
 

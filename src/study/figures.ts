@@ -69,7 +69,7 @@ function sparsity(cells: readonly Cell[]): Figure[] {
 }
 
 /** Rows that differ in a number at the end of their label: "lambda 0.02", "o-lora lambda1 0.5". */
-function strengthsOf({ study, rows }: StudySummary): Figure[] {
+function strengthsOf({ rows }: StudySummary): Figure[] {
   const named = rows.flatMap(({ label, figures }) => {
     const [, name, value] = /^(.+) (\d[\d.e+-]*)$/.exec(label) ?? [];
     if (name === undefined || !Number.isFinite(Number(value))) return [];
@@ -89,7 +89,7 @@ function strengthsOf({ study, rows }: StudySummary): Figure[] {
             exact: figures.acrExact.mean,
           },
         })),
-        study === "lambda" ? "λ" : named[0]!.name,
+        named[0]!.name.replace("lambda", "λ"),
       ),
     ];
   }
