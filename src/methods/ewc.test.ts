@@ -25,11 +25,11 @@ const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 16, 5));
 const optionsOf = (values: object) => methodOptions({ name: "ewc", ...values }) as FisherOptions;
 
 it("is SeqFT bit for bit at lambda 0, and with an adapter SeqLoRA", () => {
-  expect(runTiny({ name: "ewc", lambda: 0 }, tasks).print).toBe(runTiny({ name: "seq-ft" }, tasks).print);
+  expect(runTiny({ name: "ewc", lambda: 0 }, tasks).learned).toBe(runTiny({ name: "seq-ft" }, tasks).learned);
   const lora = runTiny({ name: "ewc", lambda: 0, backbone: "lora" }, tasks);
-  expect(lora.print).toBe(runTiny({ name: "seq-lora" }, tasks).print);
+  expect(lora.learned).toBe(runTiny({ name: "seq-lora" }, tasks).learned);
   const held = runTiny({ name: "ewc" }, tasks);
-  expect(held.print).not.toBe(runTiny({ name: "seq-ft" }, tasks).print);
+  expect(held.learned).not.toBe(runTiny({ name: "seq-ft" }, tasks).learned);
   expect(held.steps.map(({ penalties }) => "ewc" in penalties)).toEqual([
     false,
     false,

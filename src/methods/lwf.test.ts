@@ -14,11 +14,13 @@ import { softenedDivergence } from "./lwf.js";
 const tasks = ["alpha", "beta"].map((name) => tinyTask(name, 16, 5));
 
 it("is SeqFT bit for bit at lambda_o 0, and with an adapter SeqLoRA", () => {
-  expect(runTiny({ name: "lwf", lambdaO: 0 }, tasks).print).toBe(runTiny({ name: "seq-ft" }, tasks).print);
+  expect(runTiny({ name: "lwf", lambdaO: 0 }, tasks).learned).toBe(
+    runTiny({ name: "seq-ft" }, tasks).learned,
+  );
   const lora = runTiny({ name: "lwf", lambdaO: 0, backbone: "lora" }, tasks);
-  expect(lora.print).toBe(runTiny({ name: "seq-lora" }, tasks).print);
+  expect(lora.learned).toBe(runTiny({ name: "seq-lora" }, tasks).learned);
   const held = runTiny({ name: "lwf" }, tasks);
-  expect(held.print).not.toBe(runTiny({ name: "seq-ft" }, tasks).print);
+  expect(held.learned).not.toBe(runTiny({ name: "seq-ft" }, tasks).learned);
   expect(held.steps.map(({ penalties }) => "distillation" in penalties)).toEqual([false, false, true, true]);
 });
 

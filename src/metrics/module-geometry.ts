@@ -54,6 +54,7 @@ export function moduleGeometry(deltas: readonly LowRankDelta[], pairs: readonly 
   if (pairs.length === 0) return { sizes, pairs: [] };
   const ranks = sizes.map(({ rank }) => rank);
   const overlaps = overlapsOf(deltas);
+  const touches = touchesOf(deltas);
   const shared = sharedSpaces(forms, values, ranks, pairs);
   return {
     sizes,
@@ -61,7 +62,7 @@ export function moduleGeometry(deltas: readonly LowRankDelta[], pairs: readonly 
       const count = Math.min(ranks[i]!, ranks[j]!);
       const cosines = (all: readonly number[]) =>
         count === 0 ? null : all.slice(0, count).map((value) => Math.min(1, value));
-      const products = shared.products[p]!;
+      const products = touches[i]![j] === 0 ? [0] : shared.products[p]!;
       return {
         innerProduct: inner[i]![j]!,
         overlap: { squared: overlaps.squared[i]![j]!, abs: overlaps.abs[i]![j]! },
@@ -89,6 +90,18 @@ function overlapsOf(deltas: readonly LowRankDelta[]): { squared: number[][]; abs
   const products = a.matmul(a.t());
   const ranks = deltas.map((delta) => delta.a.dim(0));
   return { squared: blocksOf(products.square(), ranks), abs: blocksOf(products.abs(), ranks) };
+}
+
+/** Sums of magnitudes of B_i^T B_j: exactly 0 where no row is shared, which orthonormal bases only come close to. */
+function touchesOf(deltas: readonly LowRankDelta[]): number[][] {
+  const b = cat(
+    deltas.map((delta) => delta.b),
+    1,
+  );
+  return blocksOf(
+    b.t().matmul(b).abs(),
+    deltas.map((delta) => delta.b.dim(1)),
+  );
 }
 
 interface SharedSpaces {

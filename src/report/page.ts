@@ -53,6 +53,8 @@ figure,tr,.status,.warning{break-inside:avoid}
 thead{display:table-header-group}
 nav,details.numbers{display:none}
 a{text-decoration:none}
+th,td{padding:.15rem .35rem}
+tbody th{min-width:7rem}
 .wide table{font-size:7.5pt}
 .wide th,.wide td{padding:.1rem .25rem}}
 @page{margin:15mm}`;

@@ -205,6 +205,7 @@ export function runTiny(
     events,
     steps: events.filter((event) => event.type === "step"),
     print: fingerprint(model, method),
+    learned: learnedPrint(model, method),
     factors: method.deltas ? factorsOf(method) : [],
   };
   method.dispose();
@@ -212,11 +213,17 @@ export function runTiny(
   return result;
 }
 
-/** Tells whether two runs ended alike: a digest of all weights of the model, and of adapters and state of the method. */
-export function fingerprint(model: LanguageModel, method: ActiveMethod): string {
+/** Tells whether two runs learned the same: a digest of all weights of the model and of the method's adapters. */
+function learnedPrint(model: LanguageModel, method: ActiveMethod): string {
   const hash = createHash("sha256");
   for (const weight of model.weights.values()) hash.update(weight.toBytes());
   for (const values of method.deltas ? factorsOf(method) : []) hash.update(Float32Array.from(values));
+  return hash.digest("hex");
+}
+
+/** Tells whether two runs ended alike: what they learned, and what the method remembers. */
+export function fingerprint(model: LanguageModel, method: ActiveMethod): string {
+  const hash = createHash("sha256").update(learnedPrint(model, method));
   const { tensors, rows } = method.state();
   for (const tensor of Object.values(tensors)) hash.update(tensor.toBytes());
   hash.update(JSON.stringify(rows));
