@@ -11,14 +11,11 @@ import { packageRoot } from "../tensor/native.js";
 import { measureDashboard } from "./dashboard.js";
 import { measureInspection } from "./inspect.js";
 import { measureMemory } from "./memory.js";
-import type { Answer, Command, ModelShape, Setup } from "./protocol.js";
+import { measureMethods } from "./methods.js";
+import type { Answer, Command, Setup } from "./protocol.js";
+import { SHAPES } from "./random-t5.js";
 import { measureServing } from "./serve.js";
 import { measureTokenizers } from "./tokenizers.js";
-
-const SHAPES: Readonly<Record<string, ModelShape>> = {
-  "t5-mini": { d_model: 256, d_ff: 1024, heads: 4, d_kv: 64, layers: 4, vocab: 8128 },
-  "t5-small": { d_model: 512, d_ff: 2048, heads: 8, d_kv: 64, layers: 6, vocab: 32128 },
-};
 
 class Participant {
   readonly #child: ChildProcess;
@@ -83,6 +80,10 @@ if (part === "inspect") {
   measureInspection(threads, Number(option("rounds", "1")));
   process.exit(0);
 }
+if (part === "methods") {
+  measureMethods(threads, Number(option("rounds", "8")));
+  process.exit(0);
+}
 if (part === "serve") {
   await measureServing(threads, Number(option("rounds", "3")));
   process.exit(0);
@@ -91,7 +92,7 @@ if (part === "dashboard") {
   await measureDashboard(threads, Number(option("rounds", "6")));
   process.exit(0);
 }
-if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve, inspect, dashboard");
+if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve, inspect, methods, dashboard");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);

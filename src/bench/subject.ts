@@ -8,16 +8,15 @@ import type { ActiveMethod } from "../methods/method.js";
 import { methodSchema } from "../methods/options.js";
 import { createMethod } from "../methods/registry.js";
 import { greedy } from "../models/generate.js";
-import { T5 } from "../models/t5.js";
+import type { T5 } from "../models/t5.js";
 import { trainingContext } from "../nn/context.js";
 import { AdamW } from "../nn/optim.js";
 import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
-import { ones, randn } from "../tensor/functions.gen.js";
-import { inference, manualSeed, noGrad, setThreads } from "../tensor/grad.js";
+import { inference, manualSeed, setThreads } from "../tensor/grad.js";
 import { guarded } from "../tensor/native.js";
-import { tidy } from "../tensor/scope.js";
 import type { Answer, Command, Setup } from "./protocol.js";
+import { randomT5 } from "./random-t5.js";
 
 class Subject {
   readonly #model: T5;
@@ -30,33 +29,7 @@ class Subject {
     setThreads(setup.threads);
     manualSeed(seed);
     this.#rng = new Rng(seed);
-    const config = {
-      vocabulary: shape.vocab,
-      width: shape.d_model,
-      feedForward: shape.d_ff,
-      heads: shape.heads,
-      headWidth: shape.d_kv,
-      encoderLayers: shape.layers,
-      decoderLayers: shape.layers,
-      buckets: 32,
-      maxDistance: 128,
-      epsilon: 1e-6,
-      gated: false,
-      tied: true,
-      dropout,
-      padId: 0,
-      eosId: 1,
-      endIds: [1],
-      startId: 0,
-    };
-    const source = {
-      tensor: (_: string, size: readonly number[]) =>
-        size.length === 1 ? ones(size, { dtype }) : randn(size, { dtype }).mul_(size[1]! ** -0.5),
-    };
-    // The model keeps its own tensors; everything else made on the way is released.
-    const made: T5[] = [];
-    noGrad(() => tidy(() => void made.push(new T5(source, config, dtype))));
-    this.#model = made[0]!;
+    this.#model = randomT5(shape, dtype, dropout);
     this.#method = createMethod({
       model: this.#model,
       tasks: [],
