@@ -92,7 +92,8 @@ if (part === "dashboard") {
   await measureDashboard(threads, Number(option("rounds", "6")));
   process.exit(0);
 }
-if (part !== "speed") throw new Error("--part: one of speed, memory, tokenizers, serve, inspect, methods, dashboard");
+if (part !== "speed")
+  throw new Error("--part: one of speed, memory, tokenizers, serve, inspect, methods, dashboard");
 const shapeName = option("shape", "t5-small");
 const shape = SHAPES[shapeName];
 if (!shape) throw new Error(`--shape: one of ${Object.keys(SHAPES).join(", ")}`);

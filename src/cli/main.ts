@@ -48,7 +48,8 @@ const STUDY_HELP = `
 Runs that are done are skipped and runs that were stopped go on, so the same command continues a study; studies that share
 a folder share runs. <out>/<name>.{md,csv,json} is written after every run.
 
-Studies: table-1, own-protocol, table-4, table-8, figure-4, figure-5, figure-6, released-code, lambda, search.
+Studies: table-1, own-protocol, table-4, table-8, figure-4, figure-5, figure-6, released-code, controls, long-stream,
+lambda, search.
 
 Examples:
   nlora study table-1 --scale mini --data DIR --jobs 2
