@@ -2,6 +2,7 @@
  * `npm run bench -- --part dashboard`: training with no dashboard, with one whose stream is read, and with one whose page is
  * open in a browser (where one is installed), in turn during one and the same run.
  */
+
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -12,6 +13,7 @@ import { startDashboard } from "../dashboard/server.js";
 import { resolveConfig } from "../experiment/config.js";
 import { launch } from "../runs/launch.js";
 import { RunFolder } from "../runs/run-folder.js";
+import { median } from "./apart.js";
 
 const PHASE_MILLISECONDS = 10_000;
 /** After a change of what is open, before it is measured. */
@@ -34,9 +36,6 @@ interface Measured {
   readonly server: number;
   readonly browser: number;
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 async function serve(folder: RunFolder) {
   const catalog = RunCatalog.of(folder);

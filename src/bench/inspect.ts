@@ -3,25 +3,13 @@
  * without what looks at every element, and how the passes over tiles compare with the machine's memory bandwidth. Every
  * measurement runs in a process of its own; 250 MB of disk for a while.
  */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageRoot } from "../tensor/native.js";
+import { measureApart, median } from "./apart.js";
 import { type InspectAnswer, type PassAnswer, SHAPE } from "./inspect-shape.js";
 
-function measure<Answer>(what: string, threads: number, folders: readonly string[]): Answer {
-  const subject = join(packageRoot, "dist/bench/inspect-subject.js");
-  const { status, stdout } = spawnSync(process.execPath, [subject, what, String(threads), ...folders], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, OMP_NUM_THREADS: String(threads) },
-  });
-  if (status !== 0) throw new Error(`measuring ${what} failed`);
-  return JSON.parse(stdout) as Answer;
-}
-
-const median = (values: readonly number[]): number => values.toSorted((x, y) => x - y)[values.length >> 1]!;
+const SUBJECT = "inspect-subject.js";
 
 function whole(threads: number, folders: readonly string[], rounds: number): void {
   console.log("  nlora inspect --json                        seconds  processor s  peak MiB");
@@ -29,7 +17,9 @@ function whole(threads: number, folders: readonly string[], rounds: number): voi
     ["algebra", "--no-elements (all but the tiled quantities)"],
     ["all", "everything: abs, relRms, exact"],
   ] as const) {
-    const answers = Array.from({ length: rounds }, () => measure<InspectAnswer>(what, threads, folders));
+    const answers = Array.from({ length: rounds }, () =>
+      measureApart<InspectAnswer>(SUBJECT, threads, [what, String(threads), ...folders]),
+    );
     const of = (value: (answer: InspectAnswer) => number) => median(answers.map(value));
     console.log(
       `  ${name.padEnd(44)} ${of(({ seconds }) => seconds)
@@ -47,7 +37,9 @@ function whole(threads: number, folders: readonly string[], rounds: number): voi
  * tiles are formed in the cache from factors of 1/256 of that size, so a pass computes where it would otherwise read.
  */
 function tiled(threads: number, folders: readonly string[], rounds: number): void {
-  const answers = Array.from({ length: rounds }, () => measure<PassAnswer>("passes", threads, folders));
+  const answers = Array.from({ length: rounds }, () =>
+    measureApart<PassAnswer>(SUBJECT, threads, ["passes", String(threads), ...folders]),
+  );
   const middle = (value: (answer: PassAnswer) => number) => median(answers.map(value));
   const gigabytes = (value: (answer: PassAnswer) => number) => (middle(value) / 1e9).toFixed(1);
   console.log(
@@ -79,7 +71,7 @@ export function measureInspection(threads: number, rounds: number): void {
   const root = mkdtempSync(join(tmpdir(), "nlora-inspect-"));
   const folders = Array.from({ length: SHAPE.adapters }, (_, k) => join(root, `${k + 1}-task`));
   try {
-    measure("write", threads, folders);
+    measureApart(SUBJECT, threads, ["write", String(threads), ...folders]);
     const { adapters, layers, width, rank } = SHAPE;
     console.log(
       `${adapters} adapters of rank ${rank} on ${2 * layers} modules of ${width} x ${width} (LLaMA-7B's q_proj and v_proj), ${threads} threads\n`,

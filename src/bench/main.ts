@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../tensor/native.js";
+import { median } from "./apart.js";
 import { measureDashboard } from "./dashboard.js";
 import { measureInspection } from "./inspect.js";
 import { measureMemory } from "./memory.js";
@@ -46,12 +47,6 @@ class Participant {
     return answer;
   }
 }
-
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-};
 
 function option(name: string, fallback: string): string {
   const at = process.argv.indexOf(`--${name}`);

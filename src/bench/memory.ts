@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageRoot } from "../tensor/native.js";
+import { measureApart } from "./apart.js";
 import type { OpenAnswer, ReadAnswer, Resident, TrainAnswer } from "./memory-subject.js";
 
 const TOKENS = 512;
@@ -29,16 +29,8 @@ const GIGABYTE = {
   },
 };
 
-function measure<T>(threads: number, args: readonly string[]): T {
-  const subject = join(packageRoot, "dist/bench/memory-subject.js");
-  const { status, stdout } = spawnSync(process.execPath, [subject, ...args], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, OMP_NUM_THREADS: String(threads) },
-  });
-  if (status !== 0) throw new Error(`measuring ${args.slice(0, 2).join(" ")} failed`);
-  return JSON.parse(stdout) as T;
-}
+const measure = <Answer>(threads: number, args: readonly string[]): Answer =>
+  measureApart("memory-subject.js", threads, args);
 
 /** Asks the system to forget the file's pages (posix_fadvise, by way of dd). */
 function forget(file: string): boolean {

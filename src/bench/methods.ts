@@ -2,9 +2,7 @@
  * `npm run bench -- --part methods`: what a step of each LoRA method costs over one of IncLoRA, how O-LoRA's cost grows with the
  * tasks, and the memory of streams whose adapters are merged; T5 of t5-small's size in bfloat16, batch 8, source 128, target 8.
  */
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
-import { packageRoot } from "../tensor/native.js";
+import { measureApart, median } from "./apart.js";
 import type { MethodCase, StepAnswer, StreamAnswer } from "./methods-cases.js";
 
 type Kind = "stacked" | "merged";
@@ -15,18 +13,13 @@ function measure<Answer>(
   rounds: number,
   cases: readonly MethodCase[],
 ): Answer {
-  const subject = join(packageRoot, "dist/bench/methods-subject.js");
-  const args = [subject, what, String(threads), String(rounds), JSON.stringify(cases)];
-  const { status, stdout } = spawnSync(process.execPath, args, {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, OMP_NUM_THREADS: String(threads) },
-  });
-  if (status !== 0) throw new Error(`measuring ${what} failed`);
-  return JSON.parse(stdout) as Answer;
+  return measureApart("methods-subject.js", threads, [
+    what,
+    String(threads),
+    String(rounds),
+    JSON.stringify(cases),
+  ]);
 }
-
-const median = (values: readonly number[]): number => values.toSorted((x, y) => x - y)[values.length >> 1]!;
 
 /** The second task of a stream, so that there is something to remember. */
 const second = (options: object): MethodCase => ({

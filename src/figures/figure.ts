@@ -1,4 +1,5 @@
 /** What a figure shows, as plain data. `draw` makes an SVG of it and `dataTable` a table, so both say the same. */
+import type { CollisionMap as InspectedMap } from "../metrics/inspection.js";
 
 interface Named {
   /** Short and of letters, digits and dashes; names its file and its parts. */
@@ -94,23 +95,8 @@ export interface HeatMap extends Named {
 }
 
 /** How many of the elements in each cell of a grid over a matrix two updates use. */
-export interface CollisionMap extends Named {
+export interface CollisionMap extends Named, Omit<InspectedMap, "module" | "reading" | "i" | "j"> {
   readonly kind: "collision-map";
-  readonly a: string;
-  readonly b: string;
-  /** Of the whole matrix. */
-  readonly outputs: number;
-  readonly inputs: number;
-  /** Of the grid. */
-  readonly height: number;
-  readonly width: number;
-  /** The first row (column) of every row (column) of cells, and the number of all. */
-  readonly rowEdges: readonly number[];
-  readonly columnEdges: readonly number[];
-  /** Counts by cell, row by row. */
-  readonly onlyA: readonly number[];
-  readonly onlyB: readonly number[];
-  readonly both: readonly number[];
 }
 
 /** Figures side by side under one title. */

@@ -13,7 +13,7 @@ import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
 import { inference, noGrad } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
-import { METHOD_NAMES, trainsAllWeights } from "./options.js";
+import { METHOD_NAMES, trainsAllWeights, trainsPrompts } from "./options.js";
 
 const SCALE = tinyLora.alpha / tinyLora.rank;
 const example = readGolden<GoldenBatch>("t5-classic");
@@ -64,9 +64,10 @@ const made = (): AdapterDelta[] => [
 ];
 
 /** Methods that train prompts or all weights are refused with `startFrom` before anything is made. */
-const ADAPTER_METHODS = METHOD_NAMES.filter(
-  (name) => !trainsAllWeights(methodOptions({ name })) && !["l2p", "lfpt5", "prog-prompt"].includes(name),
-);
+const ADAPTER_METHODS = METHOD_NAMES.filter((name) => {
+  const options = methodOptions({ name });
+  return !trainsAllWeights(options) && !trainsPrompts(options);
+});
 
 describe.each(ADAPTER_METHODS)("%s on adapters of others", (name) => {
   it.each(["stacked", "merged"] as const)(

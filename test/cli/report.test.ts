@@ -3,14 +3,15 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findBrowser, openBrowser } from "../support/browser.js";
 import { type Finished, nlora } from "../support/command-line.js";
 import { writeJournalledRun } from "../support/journalled-run.js";
 import { parseSvg } from "../support/svg.js";
 import { writeTinyRun } from "../support/tiny-run.js";
 
-const CHROMIUM = "/usr/bin/chromium";
+const program = findBrowser();
 const HOSTILE = `<img src="https://example.invalid/x.png" onerror="alert(1)">`;
 
 const root = mkdtempSync(join(tmpdir(), "nlora-report-cli-"));
@@ -73,23 +74,10 @@ it("refuses what is no run, and writes nothing", async () => {
   expect(existsSync(join(root, "none.html"))).toBe(false);
 });
 
-describe.skipIf(!existsSync(CHROMIUM))(`in a browser (skipped without ${CHROMIUM})`, () => {
+describe.skipIf(program === null)("in a browser (skipped without chromium)", () => {
   let browser: Browser;
-  const profile = join(root, "profile");
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        `--crash-dumps-dir=${profile}`,
-      ],
-    });
+    browser = await openBrowser(program!);
   });
   afterAll(() => browser.close());
 
