@@ -98,7 +98,7 @@ TORCH_LIBRARY(nlora, m) {
       "int[] group, float p, int seed) -> Tensor");
   m.def("delta_l1(Tensor[] a, Tensor[] b, float[] coefficient) -> Tensor");
   m.def("delta_stats(Tensor a, Tensor b, float[] thresholds) -> (Tensor l1, Tensor counts)");
-  m.def("collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> Tensor");
+  m.def("collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> (Tensor, Tensor)");
   m.def(
       "adamw_(Tensor(a!)[] params, Tensor[] grads, Tensor(b!)[] exp_avg, Tensor(c!)[] exp_avg_sq, float lr, float beta1, "
       "float beta2, float eps, float weight_decay, int step, float grad_scale) -> ()");

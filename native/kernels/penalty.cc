@@ -180,7 +180,8 @@ std::tuple<Tensor, Tensor> delta_stats(const Tensor& a, const Tensor& b, at::Arr
   return {at::full({}, total, at::kDouble), result};
 }
 
-Tensor collision_counts(at::TensorList a, at::TensorList b, at::ArrayRef<double> thresholds) {
+// Positions above the thresholds of two updates, for all pairs [T, T], and of any of the updates 0 to t [T].
+std::tuple<Tensor, Tensor> collision_counts(at::TensorList a, at::TensorList b, at::ArrayRef<double> thresholds) {
   check_pairs("collision_counts", a, b, thresholds.size(), "thresholds");
   TORCH_CHECK(!a.empty(), "nlora::collision_counts: got no updates, expected at least one");
   check_thresholds("collision_counts", thresholds);
@@ -192,17 +193,21 @@ Tensor collision_counts(at::TensorList a, at::TensorList b, at::ArrayRef<double>
                 b[t].size(0), " x ", a[t].size(1), ", the first one ", b[0].size(0), " x ", a[0].size(1));
     fast = fast && is_fast(a[t]) && is_fast(b[t]);
   }
-  Tensor result = at::zeros({n, n}, at::kLong);
+  Tensor result = at::zeros({n, n}, at::kLong), growth = at::zeros({n}, at::kLong);
   int64_t* counts = result.data_ptr<int64_t>();
+  int64_t* unions = growth.data_ptr<int64_t>();
   if (!fast) {
+    Tensor covered;
     for (int64_t i = 0; i < n; i++) {
       const Tensor x = b[i].mm(a[i]).abs().gt(thresholds[i]);
+      covered = i == 0 ? x : covered.logical_or(x);
+      unions[i] = covered.sum().item<int64_t>();
       for (int64_t j = i; j < n; j++) {
         const Tensor both = x.logical_and(b[j].mm(a[j]).abs().gt(thresholds[j]));
         counts[i * n + j] = counts[j * n + i] = both.sum().item<int64_t>();
       }
     }
-    return result;
+    return {result, growth};
   }
   std::vector<Factors> updates;
   for (int64_t t = 0; t < n; t++) updates.emplace_back(a[t], b[t]);
@@ -210,9 +215,10 @@ Tensor collision_counts(at::TensorList a, at::TensorList b, at::ArrayRef<double>
   // Blocks of rows whose masks of all updates stay in the second-level cache.
   const int64_t step = std::max<int64_t>(kRowPad, 65536 / (n * words) / kRowPad * kRowPad);
   const int64_t blocks = (rows + step - 1) / step;
-  std::vector<int64_t> partial(at::get_num_threads() * n * n);  // integers: the order of addition does not matter
+  const int64_t numbers = n * n + n;
+  std::vector<int64_t> partial(at::get_num_threads() * numbers);  // integers: the order of addition does not matter
   at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
-    int64_t* mine = partial.data() + at::get_thread_num() * n * n;
+    int64_t* mine = partial.data() + at::get_thread_num() * numbers;
     std::vector<uint64_t> bits(n * step * words);
     for (int64_t block = first; block < last; block++) {
       const int64_t begin = block * step, real = std::min(step, rows - begin), count = padded(real, kRowPad);
@@ -228,13 +234,21 @@ Tensor collision_counts(at::TensorList a, at::TensorList b, at::ArrayRef<double>
           mine[i * n + j] += NLORA_CALL(common_bits, real * words, x, y);
         }
       }
+      // The first update's bits become those of the union.
+      mine[n * n] += NLORA_CALL(common_bits, real * words, bits.data(), bits.data());
+      for (int64_t t = 1; t < n; t++) {
+        mine[n * n + t] += NLORA_CALL(join_bits, real * words, bits.data() + t * step * words, bits.data());
+      }
     }
   });
-  for (size_t i = 0; i < partial.size(); i++) counts[i % (n * n)] += partial[i];
+  for (size_t i = 0; i < partial.size(); i++) {
+    const int64_t at = static_cast<int64_t>(i) % numbers;
+    (at < n * n ? counts[at] : unions[at - n * n]) += partial[i];
+  }
   for (int64_t i = 0; i < n; i++) {
     for (int64_t j = 0; j < i; j++) counts[i * n + j] = counts[j * n + i];
   }
-  return result;
+  return {result, growth};
 }
 
 TORCH_LIBRARY_IMPL(nlora, CompositeImplicitAutograd, m) {

@@ -146,5 +146,12 @@ static int64_t common_bits(int64_t n, const uint64_t* x, const uint64_t* y) {
   return count;
 }
 
+// Adds the bits of x to those of `all`, and counts them.
+static int64_t join_bits(int64_t n, const uint64_t* x, uint64_t* all) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) count += __builtin_popcountll(all[i] |= x[i]);
+  return count;
+}
+
 }  // namespace NLORA_ISA
 }  // namespace nlora

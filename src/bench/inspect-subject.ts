@@ -4,7 +4,7 @@ import { inspectAdapters } from "../analysis/inspect.js";
 import { readAdapters } from "../analysis/sources.js";
 import { writePeft } from "../io/peft.js";
 import { factorsOf } from "../metrics/low-rank.js";
-import { collisionCounts, deltaStats, unionCounts } from "../metrics/tiles.js";
+import { collisionCounts, deltaStats } from "../metrics/tiles.js";
 import { empty, randn } from "../tensor/functions.gen.js";
 import { inference, manualSeed, setThreads } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
@@ -60,9 +60,7 @@ function passes(folders: readonly string[]): PassAnswer {
       elements: deltas.length * SHAPE.width ** 2,
       passes: {
         "sum of magnitudes and non-zeros": timed(() => deltas.map((delta) => deltaStats(delta, [0]))),
-        "collisions of all pairs, one threshold": timed(() => collisionCounts(deltas, [limits])),
-        "growth of the union, one threshold": timed(() => unionCounts(deltas, [limits])),
-        "growth of the union, two thresholds": timed(() => unionCounts(deltas, [limits, limits])),
+        "collisions of all pairs and growth of the union": timed(() => collisionCounts(deltas, limits)),
       },
     };
   });

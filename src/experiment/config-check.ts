@@ -155,8 +155,8 @@ function* checkPrompts({ method, startFrom }: Config, title: string): Generator<
   }
 }
 
-/** Methods that train all weights leave no place for what belongs to adapters, and compute in float32. */
-function* checkAllWeights({ method, startFrom, dtype }: Config, title: string): Generator<Problem> {
+/** Methods that train all weights leave no place for what belongs to adapters. */
+function* checkAllWeights({ method, startFrom }: Config, title: string): Generator<Problem> {
   const instead = "set method.backbone: lora";
   if ("sparsity" in method && method.sparsity !== null) {
     yield {
@@ -168,12 +168,6 @@ function* checkAllWeights({ method, startFrom, dtype }: Config, title: string): 
     yield {
       path: ["startFrom"],
       message: `expected none, ${title} trains all weights and does not go on from adapters; ${instead}, or merge them into the model`,
-    };
-  }
-  if (dtype === "bfloat16") {
-    yield {
-      path: ["dtype"],
-      message: `expected float32 or auto, ${title} trains all weights, whose updates bfloat16 would lose; ${instead}, or leave it out`,
     };
   }
 }

@@ -183,14 +183,12 @@ describe("errors", () => {
   });
 
   it("of settings for adapters where all weights are trained say so", () => {
-    const all =
-      "method: { name: ewc, sparsity: { lambda: 1 } }\nstartFrom: [a]\ndtype: bfloat16\ndata: { kind: synthetic }\n";
+    const all = "method: { name: ewc, sparsity: { lambda: 1 } }\nstartFrom: [a]\ndata: { kind: synthetic }\n";
     const lines = errorLines(all);
     expect(lines[0]).toMatch(
       /^run\.yaml:1:22: method\.sparsity: expected null, EWC trains all weights and no adapter; set method\.backbone: lora/,
     );
     expect(lines[1]).toMatch(/^run\.yaml:2:1: startFrom: expected none, EWC trains all weights/);
-    expect(lines[2]).toMatch(/^run\.yaml:3:1: dtype: expected float32 or auto, EWC trains all weights/);
     expect(() => parseConfig(all.replace("ewc,", "ewc, backbone: lora,"), "run.yaml")).not.toThrow();
   });
 

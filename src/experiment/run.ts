@@ -41,8 +41,7 @@ export async function* runExperiment(
   if (config.threads !== null) setThreads(config.threads);
   const { device } = config;
   checkDevice(device);
-  const automatic = trainsAllWeights(config.method) ? "float32" : defaultDtype(device);
-  const dtype = config.dtype === "auto" ? automatic : config.dtype;
+  const dtype = config.dtype === "auto" ? defaultDtype(device) : config.dtype;
   const said: RunEvent[] = resume ? readJournal(folder.journalFile) : [];
   const revision = said.findLast((event) => event.type === "run-start")?.modelRevision ?? null;
   const {
@@ -56,7 +55,8 @@ export async function* runExperiment(
   });
   const tokenizer = Tokenizer.fromFolder(path);
   checkVocabulary(tokenizer, readModelFacts(path), path);
-  const model = loadModel(path, dtype, device);
+  // Updates of weights are smaller than what bfloat16 can tell apart.
+  const model = loadModel(path, dtype, device, trainsAllWeights(config.method) ? "float32" : dtype);
   const names = stream.tasks.map((task) => task.name);
   const saving: Saving = {
     folder,

@@ -22,7 +22,7 @@ export const configSchema = group({
   dtype: choice(["auto", "float32", "bfloat16"])
     .default("auto")
     .describe(
-      "compute type of the frozen weights; auto: bfloat16 on cuda and with AMX or AVX512-BF16, else float32",
+      "compute type; auto: bfloat16 on cuda and with AMX or AVX512-BF16, else float32 (what is trained is kept in float32)",
     ),
   device: choice(["cpu", "cuda"])
     .default("cpu")

@@ -214,7 +214,7 @@ describe("tiles", () => {
           limits.push(deltas.map(() => Number.POSITIVE_INFINITY));
           const measure = () => ({
             stats: deltas.map((delta) => deltaStats(delta, [0, 7.5, 100.5])),
-            counts: collisionCounts(deltas, limits),
+            counts: limits.map((each) => collisionCounts(deltas, each)),
           });
           expect(measure()).toEqual(withKernels("plain", measure));
         });
@@ -229,7 +229,10 @@ describe("tiles", () => {
       const deltas = [1, 2, 3].map(
         () => adapterOf([randomFactors(rng, { outputs: 201, inputs: 333 })]).modules.get("m0")!,
       );
-      const measure = () => collisionCounts(deltas, [[0.5, 0.7, 0.9]])[0]!.flat();
+      const measure = () => {
+        const { pairs, unions } = collisionCounts(deltas, [0.5, 0.7, 0.9]);
+        return [...pairs.flat(), ...unions];
+      };
       const [fused, plain] = [measure(), withKernels("plain", measure)];
       for (const [k, count] of fused.entries()) expect(Math.abs(count - plain[k]!)).toBeLessThanOrEqual(2);
       expect(Math.min(...plain)).toBeGreaterThan(20_000);
@@ -257,10 +260,13 @@ describe("tiles", () => {
         magnitudes.reduce((most, value) => Math.max(most, value), 0),
         4,
       );
-      expect(collisionCounts([delta, delta], [[0.5, 0]])[0]).toEqual([
-        [counts[0], counts[0]],
-        [counts[0], counts[1]],
-      ]);
+      expect(collisionCounts([delta, delta], [0.5, 0])).toEqual({
+        pairs: [
+          [counts[0], counts[0]],
+          [counts[0], counts[1]],
+        ],
+        unions: [counts[0], counts[1]],
+      });
     });
   });
 

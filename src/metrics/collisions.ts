@@ -72,7 +72,8 @@ export function collisions(
   const modules = commonModules(adapters).map((module, m) =>
     inference((): ModuleCollisions => {
       const deltas = factorsOf(adapters, module, "float32", options);
-      const counts = collisionCounts(deltas, limitsOf(thresholds, deltas, norms[m]!));
+      const limits = limitsOf(thresholds, deltas, norms[m]!);
+      const counts = limits.map((each) => collisionCounts(deltas, each).pairs);
       return { size: sizeOf(deltas), norms: norms[m]!, counts };
     }),
   );

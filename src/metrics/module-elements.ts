@@ -5,7 +5,7 @@
 import type { LowRankDelta } from "../adapters/delta.js";
 import { type CollisionThreshold, limitsOf, type ModuleCollisions } from "./collisions.js";
 import { sizeOf } from "./low-rank.js";
-import { collisionCounts, deltaStats, unionCounts } from "./tiles.js";
+import { type CollisionCounts, collisionCounts, deltaStats } from "./tiles.js";
 
 export interface ModuleElements extends ModuleCollisions {
   readonly l1: readonly number[];
@@ -23,58 +23,43 @@ export function moduleElements(
   const stats = deltas.map((delta) => deltaStats(delta, [0]));
   const nonzeros = stats.map(({ counts }, i) => (norms[i] === 0 ? 0 : counts[0]!));
   const limits = limitsOf(thresholds, deltas, norms);
-  const counts = limits.map((each, k) =>
-    thresholds[k]!.mode === "exact" ? exactCounts(deltas, each, nonzeros, size) : countsAt(deltas, each),
+  const counted = limits.map((each, k) =>
+    thresholds[k]!.mode === "exact"
+      ? exactCounts(deltas, each, nonzeros, size)
+      : collisionCounts(deltas, each),
   );
   const l1 = stats.map((each, i) => (norms[i] === 0 ? 0 : each.l1));
-  return { size, norms, counts, l1, unions: unionsOf(deltas, limits, counts, size) };
+  return {
+    size,
+    norms,
+    counts: counted.map(({ pairs }) => pairs),
+    l1,
+    unions: counted.map(({ unions }) => unions),
+  };
 }
 
-const countsAt = (deltas: readonly LowRankDelta[], limits: readonly number[]): number[][] =>
-  deltas.length === 0 ? [] : collisionCounts(deltas, [limits])[0]!;
-
+/** Only what is neither full nor empty is counted: with a full one it shares all, and after one the union is full. */
 function exactCounts(
   deltas: readonly LowRankDelta[],
   limits: readonly number[],
   nonzeros: readonly number[],
   size: number,
-): number[][] {
+): CollisionCounts {
   const partial = nonzeros.flatMap((count, i) => (count > 0 && count < size ? [i] : []));
-  const shared = countsAt(
+  const counted = collisionCounts(
     partial.map((i) => deltas[i]!),
     partial.map((i) => limits[i]!),
   );
-  return nonzeros.map((own, i) =>
+  const pairs = nonzeros.map((own, i) =>
     nonzeros.map((other, j) => {
       const [x, y] = [partial.indexOf(i), partial.indexOf(j)];
-      // one of the two is full or empty, so the smaller one is what they share
-      return x === -1 || y === -1 ? Math.min(own, other) : shared[x]![y]!;
+      return x === -1 || y === -1 ? Math.min(own, other) : counted.pairs[x]![y]!;
     }),
   );
-}
-
-/** What is full stays full, and the union of two follows from their counts; the rest is counted. */
-function unionsOf(
-  deltas: readonly LowRankDelta[],
-  limits: readonly (readonly number[])[],
-  counts: readonly (readonly (readonly number[])[])[],
-  size: number,
-): number[][] {
-  const full = counts.map((matrix) => {
-    const first = matrix.findIndex((row, i) => row[i] === size);
-    return first === -1 ? deltas.length : first;
+  let covered = 0;
+  const unions = nonzeros.map((own, i) => {
+    covered = Math.max(covered, own, counted.unions[partial.indexOf(i)] ?? 0);
+    return covered;
   });
-  const open = limits.map((each, k) => (full[k]! > 2 ? each.slice(0, full[k]) : []));
-  const counted = unionCounts(deltas, open);
-  return counts.map((matrix, k) => {
-    let largest = 0;
-    return deltas.map((_, i) => {
-      const covered = i >= full[k]! ? size : i < 2 ? unionOfTwo(matrix, i) : counted[k]![i]!;
-      largest = Math.max(largest, covered);
-      return largest;
-    });
-  });
+  return { pairs, unions };
 }
-
-const unionOfTwo = (counts: readonly (readonly number[])[], last: number): number =>
-  last === 0 ? counts[0]![0]! : counts[0]![0]! + counts[1]![1]! - counts[0]![1]!;

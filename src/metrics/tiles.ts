@@ -8,8 +8,7 @@ import { kernelsAreOn } from "../nn/kernels.js";
 import { tensor } from "../tensor/create.js";
 import * as fused from "../tensor/functions.gen.js";
 import { cat, stack, zeros } from "../tensor/functions.gen.js";
-import { inference, withThreads } from "../tensor/grad.js";
-import { tidy } from "../tensor/scope.js";
+import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Whether the engine's kernels apply: they read the processor's memory. */
@@ -56,100 +55,55 @@ export function largestMagnitude(delta: LowRankDelta): number {
   return largest;
 }
 
-/**
- * Collisions of T updates of one module: result[k][i][j] is the number of positions with |dW_i| > thresholds[k][i] and
- * |dW_j| > thresholds[k][j]; the diagonal counts |dW_i| > thresholds[k][i]. Float32, ranks may differ.
- */
+/** Positions of one module's T updates above a threshold each. */
+export interface CollisionCounts {
+  /** pairs[i][j]: above the thresholds of both i and j; on the diagonal, of i. */
+  readonly pairs: number[][];
+  /** unions[i]: above the threshold of at least one of the updates 0 to i. */
+  readonly unions: number[];
+}
+
+/** Counts |dW_i| > thresholds[i]; Infinity counts nothing. Float32, ranks may differ. */
 export function collisionCounts(
   deltas: readonly LowRankDelta[],
-  thresholds: readonly (readonly number[])[],
-): number[][][] {
+  thresholds: readonly number[],
+): CollisionCounts {
   const tasks = deltas.length;
-  if (tasks > 0 && isFast(deltas)) return thresholds.map((limits) => kernelCounts(deltas, limits));
-  const counts = thresholds.map(() => deltas.map(() => deltas.map(() => 0)));
-  if (tasks === 0 || thresholds.length === 0) return counts;
+  if (tasks === 0) return { pairs: [], unions: [] };
+  if (isFast(deltas)) {
+    return inference(() => {
+      const [a, b] = [deltas.map((delta) => delta.a), deltas.map((delta) => delta.b)];
+      const [pairs, unions] = fused.collisionCounts(a, b, thresholds);
+      const flat = pairs.toArray();
+      return {
+        pairs: deltas.map((_, i) => flat.slice(i * tasks, (i + 1) * tasks)),
+        unions: unions.toArray(),
+      };
+    });
+  }
+  const counts = { pairs: deltas.map(() => deltas.map(() => 0)), unions: deltas.map(() => 0) };
   inference(() => {
     const { a, b } = stacked(deltas);
-    const limits = tensor(thresholds.flat(), [thresholds.length, tasks, 1]).toDevice(a.device, "float32");
+    const limits = tensor(thresholds, [tasks, 1]).toDevice(a.device, "float32");
     const inputs = a.dim(2);
-    forRows(b.dim(1), inputs * tasks * thresholds.length, (start, length) => {
+    forRows(b.dim(1), inputs * tasks, (start, length) => {
       const magnitude = b.narrow(1, start, length).bmm(a).abs();
       const masks = magnitude
-        .reshape([1, tasks, length * inputs])
+        .reshape([tasks, length * inputs])
         .gt(limits)
         .toDtype("float32");
-      const shared = masks.bmm(masks.transpose(1, 2)).toTypedArray() as Float32Array;
-      let at = 0;
-      for (const matrix of counts) {
-        for (const row of matrix) for (let j = 0; j < tasks; j++) row[j]! += shared[at++]!;
+      const shared = masks.matmul(masks.transpose(0, 1)).toTypedArray() as Float32Array;
+      shared.forEach((count, at) => {
+        counts.pairs[Math.floor(at / tasks)]![at % tasks]! += count;
+      });
+      const union = zeros([length * inputs], { device: a.device });
+      for (let i = 0; i < tasks; i++) {
+        union.add_(masks.select(0, i)).gt_(0);
+        counts.unions[i]! += union.sum().item();
       }
     });
   });
   return counts;
-}
-
-/** The kernel's [T, T] counts for one threshold per task. */
-function kernelCounts(deltas: readonly LowRankDelta[], limits: readonly number[]): number[][] {
-  const tasks = deltas.length;
-  const flat = inference(() => {
-    const [a, b] = [deltas.map((delta) => delta.a), deltas.map((delta) => delta.b)];
-    return fused.collisionCounts(a, b, limits).toArray();
-  });
-  return deltas.map((_, i) => flat.slice(i * tasks, (i + 1) * tasks));
-}
-
-/** Elements of one tile of unions: with as much again for the update at hand, half of a core's second-level cache. */
-const UNION_TILE = 2 ** 16;
-
-/**
- * How the union of supports grows: result[k][i] is the number of positions with |dW_j| > thresholds[k][j] for some j <= i. Lists
- * may end early, and Infinity counts nothing. Float32; ranks may differ. Runs on one thread: operators on one tile are too
- * short to be shared out (two threads took longer, and seven times the processor's time).
- */
-export function unionCounts(
-  deltas: readonly LowRankDelta[],
-  thresholds: readonly (readonly number[])[],
-): number[][] {
-  const counts = thresholds.map((limits) => limits.map(() => 0));
-  const used = deltas.map((_, i) => thresholds.flatMap((limits, k) => (limits[i]! < Infinity ? [k] : [])));
-  if (used.every((readings) => readings.length === 0)) return counts;
-  const [outputs, inputs] = [deltas[0]!.b.dim(0), deltas[0]!.a.dim(1)];
-  const step = Math.max(1, Math.floor(UNION_TILE / inputs));
-  withThreads(1, () => {
-    for (let start = 0; start < outputs; start += step) {
-      const length = Math.min(step, outputs - start);
-      inference(() => unionsOfTile(deltas, used, thresholds, [start, length], counts));
-    }
-  });
-  return counts;
-}
-
-/** Adds to `counts` what rows [start, start + length) hold; `used[i]` are the readings in which update i counts. */
-function unionsOfTile(
-  deltas: readonly LowRankDelta[],
-  used: readonly (readonly number[])[],
-  thresholds: readonly (readonly number[])[],
-  [start, length]: readonly [number, number],
-  counts: readonly number[][],
-): void {
-  const shape = [length, deltas[0]!.a.dim(1)];
-  const unions = thresholds.map(() => zeros(shape, { device: deltas[0]!.a.device }));
-  const covered = thresholds.map(() => 0);
-  for (const [i, { a, b }] of deltas.entries()) {
-    const readings = used[i]!;
-    if (readings.length > 0) {
-      tidy(() => {
-        const magnitude = b.narrow(0, start, length).matmul(a).abs_();
-        for (const k of readings) {
-          const own = k === readings.at(-1) ? magnitude : magnitude.clone();
-          // 0 and 1, whatever was added
-          const union = unions[k]!.add_(own.gt_(thresholds[k]![i]!)).gt_(0);
-          covered[k] = union.sum().item();
-        }
-      });
-    }
-    for (const [k, limits] of thresholds.entries()) if (i < limits.length) counts[k]![i]! += covered[k]!;
-  }
 }
 
 /** Tiles of one byte per element, from row `start` on: 1 where |dW_0| > thresholds[0], 2 where |dW_1| > thresholds[1], 3 both. */

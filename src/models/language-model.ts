@@ -51,7 +51,7 @@ export interface ModelOutput {
 
 export interface LanguageModel {
   readonly family: "seq2seq" | "causal";
-  /** Dtype of the arithmetic of the frozen weights. */
+  /** Dtype of the arithmetic; weights that are trained may be kept in a wider one. */
   readonly dtype: DType;
   /** Where its weights are, and where the tensors of a batch have to be. */
   readonly device: Device;

@@ -116,14 +116,15 @@ export class Llama implements LanguageModel {
   readonly #head: Tensor;
   readonly #rotations: RotationTable;
 
-  /** Takes its weights from the source: mapped where the dtype agrees, converted otherwise. */
+  /** Computes in `dtype`; takes its weights from the source, mapped where theirs agrees and converted otherwise. */
   constructor(
     source: WeightSource,
     readonly config: LlamaConfig,
     readonly dtype: DType,
+    weightsDtype: DType = dtype,
   ) {
     const { vocabulary, width, feedForward, heads, keyValueHeads, headWidth, biases } = config;
-    const weights = new Weights(source, dtype);
+    const weights = new Weights(source, weightsDtype);
     this.#own = weights;
     this.linears = weights.linears;
     this.#embedding = weights.tensor("model.embed_tokens.weight", [vocabulary, width]);
@@ -212,8 +213,12 @@ export class Llama implements LanguageModel {
     return { rotation: this.#rotations.at(known, rows), mask: attentionMask, cache: null };
   }
 
+  #embedded(ids: Tensor): Tensor {
+    return embedding(this.#embedding, ids).toDtype(this.dtype);
+  }
+
   #embed({ inputIds, attentionMask, prefix }: Prompts): Embedded {
-    return withPrefix(embedding(this.#embedding, inputIds), attentionMask, prefix);
+    return withPrefix(this.#embedded(inputIds), attentionMask, prefix);
   }
 
   features(batch: Pick<Batch, "inputIds" | "attentionMask">): Tensor {
@@ -281,7 +286,7 @@ export class Llama implements LanguageModel {
         const { x, mask } = this.#embed(prompts);
         return this.#extend(x, cache, tokensOf(mask.toArray(), mask.dim(1)));
       },
-      advance: (ids) => this.#extend(embedding(this.#embedding, ids), cache, undefined),
+      advance: (ids) => this.#extend(this.#embedded(ids), cache, undefined),
     });
   }
 
@@ -304,7 +309,9 @@ export class Llama implements LanguageModel {
   }
 
   copy(): Llama {
-    return noGrad(() => tidy(() => new Llama(copiesOf(this.weights), this.config, this.dtype)));
+    return noGrad(() =>
+      tidy(() => new Llama(copiesOf(this.weights), this.config, this.dtype, this.#own.dtype)),
+    );
   }
 
   dispose(): void {

@@ -16,13 +16,16 @@ import { readT5Config } from "./t5-config.js";
 /** What a model's config alone says of how the model reads and ends text. */
 export type ModelFacts = Pick<LanguageModel, "family" | "vocabularySize" | "eosId" | "endIds">;
 
+/** What is computed in, and what weights are kept in. */
+type Dtypes = readonly [computed: DType, kept: DType];
+
 interface Family {
   facts(config: Readonly<Record<string, unknown>>, file: string): ModelFacts;
   /** `config` is the content of the file named `file`. */
   create(
     source: WeightSource,
     config: Readonly<Record<string, unknown>>,
-    dtype: DType,
+    dtypes: Dtypes,
     file: string,
   ): LanguageModel;
   /** Weights that a checkpoint may hold and the model does not read. */
@@ -34,7 +37,7 @@ const LLAMA: Family = {
     const { vocabulary, endIds } = readLlamaConfig(config, file);
     return { family: "causal", vocabularySize: vocabulary, eosId: endIds[0]!, endIds };
   },
-  create: (source, config, dtype, file) => new Llama(source, readLlamaConfig(config, file), dtype),
+  create: (source, config, dtypes, file) => new Llama(source, readLlamaConfig(config, file), ...dtypes),
   // Tables that old versions saved; the head of a model whose head is the embedding.
   spare: /\.rotary_emb\.inv_freq$|^lm_head\.weight$/,
 };
@@ -45,7 +48,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
       const { vocabulary, eosId, endIds } = readT5Config(config, file);
       return { family: "seq2seq", vocabularySize: vocabulary, eosId, endIds };
     },
-    create: (source, config, dtype, file) => new T5(source, readT5Config(config, file), dtype),
+    create: (source, config, dtypes, file) => new T5(source, readT5Config(config, file), ...dtypes),
     spare: /./,
   },
   llama: LLAMA,
@@ -93,12 +96,13 @@ export function createModel(
   config: Readonly<Record<string, unknown>>,
   dtype: DType,
   file: string,
+  weightsDtype: DType = dtype,
 ): LanguageModel {
   const family = familyOf(config, file);
   return noGrad(() => {
     let model: LanguageModel | undefined;
     tidy(() => {
-      model = family.create(source, config, dtype, file);
+      model = family.create(source, config, [dtype, weightsDtype], file);
     });
     return model!;
   });
@@ -112,14 +116,19 @@ export function readModelFacts(folder: string): ModelFacts {
 }
 
 /**
- * Opens a Hugging Face model folder. On the cpu, weights of the wanted dtype stay mapped and others are converted; on
- * another device all are copies.
+ * Opens a Hugging Face model folder, to compute in `dtype` with weights kept in `weightsDtype`. On the cpu, weights of
+ * that dtype stay mapped and others are converted; on another device all are copies.
  */
-export function loadModel(folder: string, dtype: DType, device: Device = "cpu"): LanguageModel {
+export function loadModel(
+  folder: string,
+  dtype: DType,
+  device: Device = "cpu",
+  weightsDtype: DType = dtype,
+): LanguageModel {
   const checkpoint = Checkpoint.open(folder);
   const config = withEndTokens(checkpoint.config, folder);
   const file = `${folder}/config.json`;
-  const model = createModel(onDevice(checkpoint, device), config, dtype, file);
+  const model = createModel(onDevice(checkpoint, device), config, dtype, file, weightsDtype);
   const { spare } = familyOf(config, file);
   const unread = checkpoint.unused().filter((name) => !spare.test(name));
   if (unread.length === 0) return model;

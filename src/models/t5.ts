@@ -137,15 +137,16 @@ export class T5 implements LanguageModel {
   /** How the decoder's layers attend to the encoder's output. */
   readonly #memory: DecoderMemory;
 
-  /** Takes its weights from the source: mapped where the dtype agrees, converted otherwise. */
+  /** Computes in `dtype`; takes its weights from the source, mapped where theirs agrees and converted otherwise. */
   constructor(
     source: WeightSource,
     readonly config: T5Config,
     readonly dtype: DType,
+    weightsDtype: DType = dtype,
   ) {
     const { width, feedForward, heads, headWidth } = config;
     const inner = heads * headWidth;
-    const weights = new Weights(source, dtype);
+    const weights = new Weights(source, weightsDtype);
     this.#own = weights;
     this.linears = weights.linears;
     const feedForwardAt = (prefix: string): FeedForward => {
@@ -243,15 +244,19 @@ export class T5 implements LanguageModel {
 
   /** Final hidden states of the encoder, [batch, source, width]. */
   encode(inputIds: Tensor, attentionMask: Tensor, context: ForwardContext): Tensor {
-    return this.#encode({ x: embedding(this.#embedding, inputIds), mask: attentionMask }, context).output;
+    return this.#encode({ x: this.#embedded(inputIds), mask: attentionMask }, context).output;
   }
 
   features({ inputIds, attentionMask }: Pick<Batch, "inputIds" | "attentionMask">): Tensor {
     return inference(() => meanOverTokens(this.encode(inputIds, attentionMask, EVALUATION), attentionMask));
   }
 
+  #embedded(ids: Tensor): Tensor {
+    return embedding(this.#embedding, ids).toDtype(this.dtype);
+  }
+
   #embed({ inputIds, attentionMask, prefix }: Prompts): Embedded {
-    return withPrefix(embedding(this.#embedding, inputIds), attentionMask, prefix);
+    return withPrefix(this.#embedded(inputIds), attentionMask, prefix);
   }
 
   /** The encoder's activations may be checkpointed; the decoder's, over a short answer, are always kept. */
@@ -289,7 +294,7 @@ export class T5 implements LanguageModel {
     const p = context.training ? this.config.dropout : 0;
     const bias = this.#decoderBias.full(decoderIds.dim(1), decoderIds.dim(1));
     const attends = this.#memory.attend(encoded, attentionMask, decoderIds.dim(1), context);
-    let x = dropout(embedding(this.#embedding, decoderIds), p, context.nextSeed());
+    let x = dropout(this.#embedded(decoderIds), p, context.nextSeed());
     for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
       x = tidy(() => {
         const own = attention.forward(x, bias, null, p, context);
@@ -368,7 +373,7 @@ export class T5 implements LanguageModel {
     const bias = this.#decoderBias.row(own.length);
     const mask = own.mask(this.device);
     const attends = this.#memory.stored(crossed);
-    let x = embedding(this.#embedding, ids);
+    let x = this.#embedded(ids);
     for (const [i, { attention, cross, feedForward }] of this.#decoder.entries()) {
       x = tidy(() => {
         const written = attention.step(x, bias, mask, own, i);
@@ -379,7 +384,7 @@ export class T5 implements LanguageModel {
   }
 
   copy(): T5 {
-    return noGrad(() => tidy(() => new T5(copiesOf(this.weights), this.config, this.dtype)));
+    return noGrad(() => tidy(() => new T5(copiesOf(this.weights), this.config, this.dtype, this.#own.dtype)));
   }
 
   dispose(): void {

@@ -13,6 +13,7 @@ export class Weights {
 
   constructor(
     readonly source: WeightSource,
+    /** What weights are kept in. */
     readonly dtype: DType,
   ) {}
 

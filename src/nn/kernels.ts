@@ -28,6 +28,10 @@ export const kernelsAreOn = (): boolean => enabled;
 
 const isTrained = (tensor: Tensor): boolean => isRecording() && tensor.requiresGrad;
 
+/** A weight in the dtype of what it is multiplied with: weights that are trained are kept in a wider one. */
+const asInput = (weight: Tensor, x: Tensor): Tensor =>
+  weight.dtype === x.dtype ? weight : weight.toDtype(x.dtype);
+
 /** T5's layer norm: x * weight / sqrt(mean(x^2) + eps). */
 export const rmsNorm = (x: Tensor, weight: Tensor, eps: number): Tensor =>
   enabled ? fused.rmsNorm(x, weight, eps) : plain.rmsNorm(x, weight, eps);
@@ -84,8 +88,12 @@ export function causalAttention(inputs: CausalAttentionInputs): Tensor {
  * native/kernels/memory_attention.cc).
  */
 export function memoryAttention(inputs: MemoryAttentionInputs): Tensor {
-  const { query, memory, key, value, heads, mask, p, seed } = inputs;
-  if (!enabled || isTrained(key.weight) || isTrained(value.weight)) return plain.memoryAttention(inputs);
+  const { query, memory, heads, mask, p, seed } = inputs;
+  const key = { ...inputs.key, weight: asInput(inputs.key.weight, memory) };
+  const value = { ...inputs.value, weight: asInput(inputs.value.weight, memory) };
+  if (!enabled || isTrained(key.weight) || isTrained(value.weight)) {
+    return plain.memoryAttention({ ...inputs, key, value });
+  }
   return fused.memoryAttention(
     query,
     memory,
@@ -112,8 +120,10 @@ export const rotate = (x: Tensor, cos: Tensor, sin: Tensor, heads: number, scale
 
 /** A linear layer with low-rank additions to its output. */
 export function lowRankLinear(inputs: LowRankInputs): Tensor {
-  const { x, weight, bias, terms, p, seed } = inputs;
-  if (!enabled || isTrained(weight)) return plain.lowRankLinear(inputs);
+  const { x, terms, p, seed } = inputs;
+  const weight = asInput(inputs.weight, x);
+  const bias = inputs.bias && asInput(inputs.bias, x);
+  if (!enabled || isTrained(weight)) return plain.lowRankLinear({ ...inputs, weight, bias });
   return fused.loraLinear(
     x,
     weight,

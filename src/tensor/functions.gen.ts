@@ -95,9 +95,9 @@ export function causalAttention(query: Tensor, key: Tensor, value: Tensor, heads
   return wrap.one(call(operatorId("nlora::causal_attention"), query.handle, key.handle, value.handle, heads, keyHeads, window, mask?.handle ?? null, p, seed));
 }
 
-/** nlora::collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> Tensor */
-export function collisionCounts(a: readonly Tensor[], b: readonly Tensor[], thresholds: readonly number[]): Tensor {
-  return wrap.one(call(operatorId("nlora::collision_counts"), handles(a), handles(b), thresholds));
+/** nlora::collision_counts(Tensor[] a, Tensor[] b, float[] thresholds) -> (Tensor, Tensor) */
+export function collisionCounts(a: readonly Tensor[], b: readonly Tensor[], thresholds: readonly number[]): [Tensor, Tensor] {
+  return wrap.many(call(operatorId("nlora::collision_counts"), handles(a), handles(b), thresholds)) as [Tensor, Tensor];
 }
 
 /** nlora::cross_attention(Tensor query, Tensor key, Tensor value, int heads, Tensor? bias, Tensor? mask, float p, int seed) -> Tensor */

@@ -43,14 +43,3 @@ export const manualSeed = (seed: number): void => guarded((engine) => engine.man
 /** Threads inside one operator. */
 export const setThreads = (count: number): void => guarded((engine) => engine.setThreads(count));
 export const getThreads = (): number => guarded((engine) => engine.threads());
-
-/** Runs `action` with that many threads inside an operator. */
-export function withThreads<T>(count: number, action: () => T): T {
-  const before = getThreads();
-  setThreads(count);
-  try {
-    return action();
-  } finally {
-    setThreads(before);
-  }
-}
