@@ -105,39 +105,61 @@ const READINGS = [
   ["exact", "ΔW ≠ 0"],
 ] as const;
 
-/** Figure 5: sparsity against collisions, with forgetting written beside each point. */
+/** Figure 5: sparsity against collisions, and collisions against forgetting, by what counts as a collision. */
 export function sparsityCollisionForgetting(points: readonly SparsityPoint[]): Panels {
   const labels = unique(points.map(({ label }) => label));
+  const rate = "ACR, share of elements";
+  const panel = (
+    id: string,
+    [x, y]: readonly [Axis, Axis],
+    place: (point: SparsityPoint) => readonly [number | null, number | null],
+    [title, description]: readonly [string, string],
+  ): Chart => ({
+    kind: "chart",
+    id,
+    title,
+    description,
+    x,
+    y,
+    lines: false,
+    series: labels.map((name) => ({
+      name,
+      points: points
+        .filter(({ label }) => label === name)
+        .map(place)
+        .flatMap(([x, y]) => (x === null ? [] : [{ x, y }])),
+    })),
+  });
   return {
     kind: "panels",
     id: "sparsity-collision-forgetting",
     title: "Sparsity against collisions against forgetting",
-    description: "One point per method and order of tasks; the number beside it is the forgetting rate F.Ra.",
+    description: "One point per method and order of tasks.",
     columns: 2,
-    panels: READINGS.slice(0, 2).map(
-      ([reading, name]): Chart => ({
-        kind: "chart",
-        id: `sparsity-${reading}`,
-        title: `Collisions at ${name}`,
-        description: `Average collision rate at ${name} over the generalised sparsity rate.`,
-        x: { label: "GSR (small is sparse)" },
-        y: { label: "ACR, share of elements", min: 0 },
-        lines: false,
-        series: labels.map((label) => ({
-          name: label,
-          points: points
-            .filter((point) => point.label === label && point.gsr !== null)
-            .map(({ gsr, acr, forgetting }) => ({
-              x: gsr!,
-              y: acr[reading],
-              ...(forgetting !== null && { label: `F ${forgetting.toFixed(1)}` }),
-            })),
-        })),
-      }),
-    ),
-    notes: [
-      "F: forgetting rate F.Ra in points. GSR of one equal magnitude everywhere is 1. One point per order, mean over seeds.",
-    ],
+    panels: READINGS.slice(0, 2).flatMap(([reading, name]) => [
+      panel(
+        `sparsity-${reading}`,
+        [{ label: "GSR (small is sparse)" }, { label: rate, min: 0 }],
+        ({ gsr, acr }) => [gsr, acr[reading]],
+        [
+          `Collisions at ${name} over sparsity`,
+          `Average collision rate at ${name} over the generalised sparsity rate.`,
+        ],
+      ),
+      panel(
+        `forgetting-${reading}`,
+        [
+          { label: rate, min: 0 },
+          { label: "forgetting rate (F.Ra), points", min: 0 },
+        ],
+        ({ acr, forgetting }) => [acr[reading], forgetting],
+        [
+          `Forgetting over collisions at ${name}`,
+          `Forgetting rate over the average collision rate at ${name}.`,
+        ],
+      ),
+    ]),
+    notes: ["GSR of one equal magnitude everywhere is 1. One point per order, mean over seeds."],
   };
 }
 
