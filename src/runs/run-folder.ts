@@ -76,6 +76,10 @@ export class RunFolder {
   get recordFile(): string {
     return join(this.path, "record.json");
   }
+  /** Names the process that trains the run, while there is one. */
+  get lockFile(): string {
+    return join(this.path, "training.lock");
+  }
   /** What libtorch and the training process print. */
   get logFile(): string {
     return join(this.path, "engine.log");

@@ -10,6 +10,7 @@ import { Journal } from "./journal.js";
 import type { FromWorker, RunExperiment, ToWorker } from "./protocol.js";
 import type { RunRecord } from "./record.js";
 import { RunFolder } from "./run-folder.js";
+import { RunLock } from "./run-lock.js";
 
 const RECORDED: ReadonlySet<RunEvent["type"]> = new Set(["run-start", "task-end", "run-end", "run-failed"]);
 
@@ -51,6 +52,7 @@ async function work(
   shouldStop: () => boolean,
 ): Promise<"done" | "interrupted"> {
   const folder = new RunFolder(runFolder);
+  using _lock = RunLock.take(folder.lockFile);
   using journal = new Journal(folder.journalFile);
   const say = (event: RunEvent) => {
     void send({ type: "event", event, memory: process.memoryUsage.rss() });

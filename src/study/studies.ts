@@ -183,6 +183,27 @@ export const STUDIES: readonly Study[] = [
     seeds: SEEDS.slice(0, 3),
   },
   {
+    name: "beyond-paper",
+    title:
+      "What is not in the paper: exact zeros, room kept apart, strengths that know collisions or seek a target",
+    rows: [
+      ...asRows(["n-lora", "prox-lora", "mask-lora", "null-space-lora"]),
+      { label: "n-lora, collision-aware", method: "n-lora", set: { "method.penalty.gamma": 1 } },
+      { label: "n-lora, target GSR 0.4", method: "n-lora", set: { "method.target.gsr": 0.4 } },
+      { label: "prox-lora, collision-aware", method: "prox-lora", set: { "method.gamma": 1 } },
+      { label: "prox-lora, target density 0.2", method: "prox-lora", set: { "method.target.density": 0.2 } },
+      {
+        label: "mask-lora, columns",
+        method: "mask-lora",
+        set: { "method.rows": "all", "method.columns": "share" },
+      },
+      { label: "null-space-lora, no penalty", method: "null-space-lora", set: { "method.lambda": 0 } },
+      { label: "o-lora, whole updates", method: "o-lora", set: { "method.orth": "updates" } },
+    ],
+    orders: SHORT,
+    seeds: SEEDS.slice(0, 1),
+  },
+  {
     name: "long-stream",
     title: "A hundred generated tasks, and eight phases of one whose labels change their meaning",
     rows: asRows(["inc-lora", "o-lora", "n-lora", "mask-lora"]),

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { resolveConfig } from "../../src/experiment/config.js";
 import type { RunEvent } from "../../src/learn/events.js";
 import { readJournal } from "../../src/runs/journal.js";
-import { launch, type RunningRun, workerEnvironment } from "../../src/runs/launch.js";
+import { launch, type RunningRun, type RunOutcome, workerEnvironment } from "../../src/runs/launch.js";
 import { RunFolder } from "../../src/runs/run-folder.js";
 
 const worker = fileURLToPath(new URL("../fixtures/fake-worker.mjs", import.meta.url));
@@ -110,6 +110,25 @@ describe("a run in a process of its own", () => {
     });
     const starts = readJournal(folder.journalFile).filter((event) => event.type === "task-start");
     expect(starts.map((event) => event.index)).toEqual([0, 1, 1]);
+  });
+
+  it("keeps a second process out of its folder, which says so and changes nothing", async () => {
+    let second: Promise<RunOutcome> | undefined;
+    const { config, folder, run } = start("stuck-beside-another", (event, running) => {
+      if (!atStep(event, 1, 2)) return;
+      second = launch(config, RunFolder.resume(folder.path, config), { worker, resume: true }).outcome;
+      void second.then(() => running.kill());
+    });
+    expect((await run.outcome).status).toBe("interrupted");
+    expect(await second).toMatchObject({
+      status: "failed",
+      error: { message: expect.stringMatching(/another process, \d+, is training this run/) },
+    });
+    expect(readJournal(folder.journalFile).map(({ type }) => type)).not.toContain("run-failed");
+    // What was killed left its lock behind, which keeps nobody out.
+    expect(existsSync(folder.lockFile)).toBe(true);
+    expect((await launch(config, folder, { worker, resume: true }).outcome).status).toBe("done");
+    expect(existsSync(folder.lockFile)).toBe(false);
   });
 
   it("that is killed while it hangs counts as interrupted", async () => {
