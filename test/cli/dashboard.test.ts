@@ -9,7 +9,14 @@ import { stringify } from "yaml";
 import { packageRoot } from "../../src/tensor/native.js";
 import { findBrowser, openBrowser } from "../support/browser.js";
 import { TASKS, tinyConfig, writeConfig, writeTasks } from "../support/command-line.js";
-import { startEvent, stepEvent, taskEvent, writeFinishedRun, writeRun } from "../support/dashboard.js";
+import {
+  accuracyEvent,
+  startEvent,
+  stepEvent,
+  taskEvent,
+  writeFinishedRun,
+  writeRun,
+} from "../support/dashboard.js";
 
 const program = findBrowser();
 if (program === null)
@@ -194,6 +201,27 @@ describe.skipIf(program === null)("the dashboard in a browser", () => {
     );
     await page.locator(".chart canvas").nth(1).waitFor();
     await drawn(page);
+    await page.close();
+  });
+
+  it("goes on comparing a run that goes on", async () => {
+    const started = [startEvent(["first"]), taskEvent("first", 0, 3), stepEvent("first", 0, 1, 2)];
+    const folder = writeRun(join(root, "runs", "growing"), started);
+    const list = await pageAt("/");
+    const ids: string[] = [];
+    for (const name of ["earlier", "growing"]) {
+      const link = list.getByRole("link", { name });
+      ids.push((await link.getAttribute("href"))!.split("/").at(-1)!);
+    }
+    await list.close();
+    const page = await pageAt(`/compare?runs=${ids.join(",")}`);
+    const accuracy = page.locator(".metrics tr", { hasText: "AA (average accuracy, %)" });
+    await accuracy.waitFor();
+    expect(await accuracy.locator("td").last().textContent()).not.toMatch(/\d/);
+    const told = [stepEvent("first", 0, 2, 1), accuracyEvent("first", 0, 0, 62.5)];
+    appendFileSync(folder.journalFile, told.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    await accuracy.locator("td", { hasText: "62.5" }).waitFor();
+    await page.locator(".canvas[aria-label*='growing: from 2.000 to 1.000']").waitFor();
     await page.close();
   });
 

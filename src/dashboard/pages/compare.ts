@@ -3,7 +3,7 @@ import { NONE } from "../../format.js";
 import { LiveChart } from "./chart.js";
 import { type Columns, columnsOf, labelOf, lengthOf } from "./curves.js";
 import { element, row, table } from "./dom.js";
-import { ask } from "./server.js";
+import { ask, listen } from "./server.js";
 import { badge } from "./status.js";
 import type { Curves, RunDetail, RunList } from "./wire.js";
 
@@ -16,6 +16,12 @@ interface Compared {
   readonly label: string;
 }
 
+/** A part of the page that is drawn again when runs have gone on. */
+interface Part {
+  readonly root: HTMLElement;
+  show(compared: readonly Compared[]): void;
+}
+
 export async function showCompare(main: HTMLElement, ids: readonly string[]): Promise<void> {
   document.title = "Compare runs – nlora";
   const wanted = [...new Set(ids)].filter((id) => id !== "").slice(0, MOST_RUNS);
@@ -23,30 +29,86 @@ export async function showCompare(main: HTMLElement, ids: readonly string[]): Pr
   const picker = pickerOf(list, wanted);
   main.replaceChildren(element("h1", {}, "Compare runs"), picker);
   if (wanted.length === 0) return;
-  let compared: Compared[];
+  let runs: Map<string, Run>;
   try {
-    const details = await Promise.all(wanted.map((id) => ask<RunDetail>(`/api/runs/${id}`)));
-    const curves = await Promise.all(
-      wanted.map((id) => ask<Curves>(`/api/runs/${id}/history?points=${POINTS}`)),
-    );
-    const labels = shortNames(details.map(({ name }) => name));
-    compared = details.map((run, index) => ({ run, curves: curves[index]!, label: labels[index]! }));
+    runs = await load(wanted);
   } catch (error) {
     main.append(element("p", { class: "problem", role: "alert" }, (error as Error).message));
     return;
   }
-  const orders = new Set(compared.map(({ run }) => run.tasks.join("\n")));
+  const parts = [metrics(), streamChart(), curveChart()] as const;
+  const [table, stream, curves] = parts;
+  const orders = new Set([...runs.values()].map(({ detail }) => detail.tasks.join("\n")));
   main.append(
     ...(orders.size > 1
       ? [element("p", { class: "hint" }, "These runs learned different tasks or orders.")]
       : []),
-    metricsTable(compared),
+    table.root,
     element("h2", {}, "Accuracy over the stream"),
-    streamChart(compared),
+    stream.root,
     element("h2", {}, "Curves"),
+    curves.root,
   );
+  const names = shortNames(wanted.map((id) => runs.get(id)!.detail.name));
+  const draw = () => {
+    const compared = wanted.map((id, index) => {
+      const { detail, curves } = runs.get(id)!;
+      return { run: detail, curves, label: names[index]! };
+    });
+    for (const part of parts) part.show(compared);
+  };
   // Charts measure themselves: they are filled once they are in the page.
-  main.append(curveChart(compared));
+  requestAnimationFrame(draw);
+  followChanges(list, wanted, async (changed) => {
+    runs = new Map([...runs, ...(await load(changed))]);
+    draw();
+  });
+}
+
+interface Run {
+  readonly detail: RunDetail;
+  readonly curves: Curves;
+}
+
+const load = async (ids: readonly string[]): Promise<Map<string, Run>> =>
+  new Map(
+    await Promise.all(
+      ids.map(async (id): Promise<[string, Run]> => {
+        const [detail, curves] = await Promise.all([
+          ask<RunDetail>(`/api/runs/${id}`),
+          ask<Curves>(`/api/runs/${id}/history?points=${POINTS}`),
+        ]);
+        return [id, { detail, curves }];
+      }),
+    ),
+  );
+
+/** Calls `onChange` with those of the runs that have gone on since, one call at a time. */
+function followChanges(
+  list: RunList,
+  wanted: readonly string[],
+  onChange: (ids: readonly string[]) => Promise<void>,
+): void {
+  const states = ({ runs }: RunList) =>
+    new Map(runs.map((run) => [run.id, `${run.status} ${run.isHere} ${run.changedAt}`]));
+  let shown = states(list);
+  let isBusy = false;
+  listen<RunList>("/api/events", (message) => {
+    const now = states(message);
+    const changed = wanted.filter((id) => now.has(id) && now.get(id) !== shown.get(id));
+    if (isBusy || changed.length === 0) return;
+    isBusy = true;
+    onChange(changed)
+      .then(
+        () => {
+          shown = now;
+        },
+        () => {}, // the next message tries again
+      )
+      .finally(() => {
+        isBusy = false;
+      });
+  });
 }
 
 /** What tells the runs apart: their names without what all of them begin with. */
@@ -84,6 +146,18 @@ function pickerOf({ runs }: RunList, wanted: readonly string[]): HTMLElement {
     { class: "bar" },
     ...(wanted.length < MOST_RUNS ? [element("label", { for: "add" }, "Add "), select] : []),
   );
+}
+
+function metrics(): Part {
+  const root = element("div", {});
+  const show = (compared: readonly Compared[]) => {
+    const focused = document.activeElement;
+    const place = focused && root.contains(focused) ? focused.getAttribute("href") : null;
+    root.replaceChildren(metricsTable(compared));
+    if (place)
+      root.querySelector<HTMLElement>(`a[href="${CSS.escape(place)}"]`)?.focus({ preventScroll: true });
+  };
+  return { root, show };
 }
 
 function metricsTable(compared: readonly Compared[]): HTMLElement {
@@ -135,42 +209,35 @@ function metricsTable(compared: readonly Compared[]): HTMLElement {
 }
 
 /** The mean accuracy of the tasks so far after each task. */
-function streamChart(compared: readonly Compared[]): HTMLElement {
-  const most = Math.max(...compared.map(({ run }) => run.tasks.length));
-  const places = Array.from({ length: most }, (_, index) => index + 1);
-  const columns = compared.map(({ run }) =>
-    places.map((after) => {
-      const values = Array.from({ length: after }, (_, task) => run.accuracy[task]?.[after - 1] ?? null);
-      if (values.some((value) => value === null)) return null;
-      return values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
-    }),
-  );
+function streamChart(): Part {
   const chart = new LiveChart({
     title: "Mean accuracy (%) on the tasks so far",
     xLabel: "tasks learned",
     height: 240,
     isDotted: true,
   });
-  requestAnimationFrame(() =>
+  const show = (compared: readonly Compared[]) => {
+    const most = Math.max(...compared.map(({ run }) => run.tasks.length));
+    const places = Array.from({ length: most }, (_, index) => index + 1);
+    const columns = compared.map(({ run }) =>
+      places.map((after) => {
+        const values = Array.from({ length: after }, (_, task) => run.accuracy[task]?.[after - 1] ?? null);
+        if (values.some((value) => value === null)) return null;
+        return values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
+      }),
+    );
     chart.show({
       names: compared.map(({ label }) => label),
       columns: [places, ...columns],
       marks: [],
       range: [most > 1 ? 1 : 0, Math.max(most, 2)],
-    }),
-  );
-  return chart.root;
+    });
+  };
+  return { root: chart.root, show };
 }
 
-function curveChart(compared: readonly Compared[]): HTMLElement {
-  const series = [
-    ...new Set(compared.flatMap(({ curves }) => curves.tasks.flatMap((task) => Object.keys(task.series)))),
-  ];
-  const select = element(
-    "select",
-    { id: "series" },
-    ...series.map((name) => element("option", { value: name }, labelOf(name))),
-  );
+function curveChart(): Part {
+  const select = element("select", { id: "series" });
   const logarithmic = element("input", { type: "checkbox", id: "logarithmic" });
   const chart = new LiveChart({
     title: "One curve of every run",
@@ -178,18 +245,28 @@ function curveChart(compared: readonly Compared[]): HTMLElement {
     height: 320,
     isLogarithmic: () => logarithmic.checked,
   });
-  const longest = compared.reduce((a, b) => (lengthOf(a.curves) >= lengthOf(b.curves) ? a : b));
-  const draw = () =>
+  let compared: readonly Compared[] = [];
+  const draw = () => {
+    const longest = compared.reduce((a, b) => (lengthOf(a.curves) >= lengthOf(b.curves) ? a : b));
     chart.show({
       names: compared.map(({ label }) => label),
       columns: overlaid(compared.map(({ curves }) => columnsOf(curves, [select.value], logarithmic.checked))),
       marks: longest.curves.tasks.map(({ before, task }) => ({ place: before + 1, name: task })),
       range: [1, Math.max(2, lengthOf(longest.curves))],
     });
+  };
+  const show = (now: readonly Compared[]) => {
+    compared = now;
+    const known = new Set(Array.from(select.options, ({ value }) => value));
+    const names = now.flatMap(({ curves }) => curves.tasks.flatMap(({ series }) => Object.keys(series)));
+    for (const name of new Set(names)) {
+      if (!known.has(name)) select.append(element("option", { value: name }, labelOf(name)));
+    }
+    draw();
+  };
   select.addEventListener("change", draw);
   logarithmic.addEventListener("change", draw);
-  requestAnimationFrame(draw);
-  return element(
+  const root = element(
     "section",
     {},
     element(
@@ -201,6 +278,7 @@ function curveChart(compared: readonly Compared[]): HTMLElement {
     ),
     chart.root,
   );
+  return { root, show };
 }
 
 /** Curves with places of their own over all places. Between its own places a curve has `undefined`: drawn through. */
