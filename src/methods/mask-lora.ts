@@ -54,6 +54,27 @@ export function choosePlaces({ size, block, count, taken, scores, usage }: Choic
   return chosen.flatMap((start) => Array.from({ length: block }, (_, k) => start + k));
 }
 
+/**
+ * The places that are taken: those of all earlier tasks, or, where full layers are recycled, of the tasks since the last
+ * time that what was left did not suffice for another `count`.
+ */
+export function takenPlaces(
+  earlier: readonly (readonly number[])[],
+  { size, block, count, recycle }: { size: number; block: number; count: number; recycle: boolean },
+): Set<number> {
+  const taken = new Set<number>();
+  const freeIfFull = (): void => {
+    const blocks = new Set([...taken].map((place) => Math.floor(place / block)));
+    if (recycle && size - blocks.size * block < count) taken.clear();
+  };
+  for (const places of earlier) {
+    freeIfFull();
+    for (const place of places) taken.add(place);
+  }
+  freeIfFull();
+  return taken;
+}
+
 /** Squared norms of the rows and columns of dL/dW of each layer, summed over batches of the rows. */
 function gradientEnergies(
   model: LanguageModel,
@@ -115,7 +136,10 @@ export const maskLora = defineMethod({
             size,
             block: options.block,
             count,
-            taken: new Set(supports.flatMap((support) => support[kind])),
+            taken: takenPlaces(
+              supports.map((support) => support[kind]),
+              { size, block: options.block, count, recycle: options.whenFull === "recycle" },
+            ),
             scores: energies ? energies[m]![kind] : Array.from({ length: size }, () => random.uniform()),
             usage: usage?.[kind].toArray() ?? new Array<number>(size).fill(0),
           });
@@ -162,10 +186,12 @@ function checkCapacity({ options, kind, size, count, tasks, module }: Capacity):
     module.earlier.flatMap((delta) => supportOf(delta)[kind]).map((place) => Math.floor(place / block)),
   );
   const free = size - taken.size * block;
-  if (count > 0 && count <= size && (whenFull === "share-least-used" || tasks * count <= free)) return;
+  if (count > 0 && count <= size && (whenFull !== "error" || tasks * count <= free)) return;
   const started = taken.size > 0 ? `, ${size - free} of them used by the adapters in startFrom` : "";
   throw new ConfigError(
     `method.${kind}: ${tasks} tasks of ${count} ${kind} each do not fit into ${module.name}, which has ${size}${started}`,
-    { hint: "Give each task fewer, use a smaller block, or set method.whenFull to share-least-used." },
+    {
+      hint: "Give each task fewer, use a smaller block, or set method.whenFull to share-least-used or recycle.",
+    },
   );
 }

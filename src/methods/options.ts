@@ -111,9 +111,11 @@ const masks = {
   block: whole({ min: 1 })
     .default(1)
     .describe("rows and columns are given out in blocks of this many, as the size of an attention head"),
-  whenFull: choice(["error", "share-least-used"])
+  whenFull: choice(["error", "share-least-used", "recycle"])
     .default("error")
-    .describe("a stream that needs more than there are is refused, or later tasks share those used least"),
+    .describe(
+      "a stream that needs more than there are is refused, later tasks share those used least, or all are given out anew",
+    ),
 };
 
 const nullSpace = {

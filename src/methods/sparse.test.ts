@@ -13,7 +13,7 @@ import { cat } from "../tensor/functions.gen.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { choosePlaces } from "./mask-lora.js";
+import { choosePlaces, takenPlaces } from "./mask-lora.js";
 import type { FinishedTask } from "./method.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 24, 5));
@@ -235,6 +235,31 @@ describe("Mask-LoRA", () => {
     expect(choosePlaces({ ...base, count: 4, scores })).toEqual([0, 1, 4, 5]);
     const full = { ...base, taken: new Set([0, 2, 4, 7]), usage: [5, 5, 3, 0, 1, 0, 9, 9] };
     expect(choosePlaces({ ...full, count: 4, scores })).toEqual([2, 3, 4, 5]);
+  });
+
+  it("frees all places again, when told to, once too few are left for another task", () => {
+    const options = { size: 8, block: 2, count: 4 };
+    const earlier = [
+      [0, 1, 4, 5],
+      [2, 3, 6],
+      [4, 5],
+    ];
+    const taken = (tasks: number, recycle: boolean) =>
+      [...takenPlaces(earlier.slice(0, tasks), { ...options, recycle })].sort((a, b) => a - b);
+    expect([0, 1, 2, 3].map((tasks) => taken(tasks, true))).toEqual([[], [0, 1, 4, 5], [], [4, 5]]);
+    expect(taken(3, false)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+
+    const values = { name: "mask-lora", rows: 10, whenFull: "recycle", choice: "random" };
+    run(values, (deltas) => {
+      for (const place of pairsOf(deltas[0]!).keys()) {
+        const [first, second, third] = deltas.map((delta) => supportOf(pairsOf(delta)[place]!).rows);
+        expect(first!.filter((row) => second!.includes(row))).toEqual([]);
+        // 4 rows are free and 10 are wanted: the third draws from all 24.
+        expect(third!.length).toBe(10);
+        const left = third!.filter((row) => !first!.includes(row) && !second!.includes(row));
+        expect(left.length).toBeLessThan(5);
+      }
+    });
   });
 
   it("lets later tasks share the rows used least when told to, and is refused otherwise before training", () => {
