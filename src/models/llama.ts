@@ -6,15 +6,8 @@
 import { TensorError } from "../errors.js";
 import { backwardThrough, runStages, type Stage } from "../nn/checkpointing.js";
 import { EVALUATION, type ForwardContext } from "../nn/context.js";
-import {
-  causalAttention,
-  crossEntropy,
-  lowRankLinear,
-  rmsNorm,
-  rotate,
-  siluMultiply,
-} from "../nn/kernels.js";
-import type { Linear, LinearGroup } from "../nn/linear.js";
+import { crossEntropy, lowRankLinear, rmsNorm } from "../nn/kernels.js";
+import type { Linear } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { embedding } from "../tensor/functions.gen.js";
@@ -30,77 +23,12 @@ import {
   type Prompts,
   type WeightSource,
 } from "./language-model.js";
+import { LlamaBlock, type Places } from "./llama-block.js";
 import type { LlamaConfig } from "./llama-config.js";
 import { type Embedded, madeMask, meanOverTokens, prefixLength, withPrefix } from "./prefix.js";
-import { type Rotation, RotationTable } from "./rope.js";
+import { RotationTable } from "./rope.js";
 import { RowCache } from "./row-cache.js";
 import { Weights } from "./weights.js";
-
-/** Where the tokens of a batch stand. */
-interface Places {
-  readonly rotation: Rotation;
-  /** [batch, keys] bool, true where there is a token, or null where causality alone keeps padding out. */
-  readonly mask: Tensor | null;
-  /** Keys and values of the tokens before, to be added to; slots 2 layer and 2 layer + 1. */
-  readonly cache: RowCache | null;
-}
-
-class Block {
-  constructor(
-    readonly layer: number,
-    readonly config: LlamaConfig,
-    readonly attentionNorm: Tensor,
-    /** Queries, keys and values. */
-    readonly projections: LinearGroup,
-    readonly headNorms: { readonly query: Tensor; readonly key: Tensor } | null,
-    readonly output: Linear,
-    readonly feedForwardNorm: Tensor,
-    /** Gate and value. */
-    readonly input: LinearGroup,
-    readonly down: Linear,
-  ) {}
-
-  forward(x: Tensor, places: Places, context: ForwardContext): Tensor {
-    const attended = x.add(
-      this.#attend(rmsNorm(x, this.attentionNorm, this.config.epsilon), places, context),
-    );
-    const normed = rmsNorm(attended, this.feedForwardNorm, this.config.epsilon);
-    const [gate, value] = this.input.forward(normed, context) as [Tensor, Tensor];
-    return attended.add(this.down.forward(siluMultiply(gate, value), context));
-  }
-
-  #attend(normed: Tensor, { rotation, mask, cache }: Places, context: ForwardContext): Tensor {
-    const { heads, keyValueHeads, headWidth, windows, dropout } = this.config;
-    const [query, key, value] = this.projections.forward(normed, context) as [Tensor, Tensor, Tensor];
-    const { cos, sin } = rotation;
-    const turned = rotate(this.#normHeads(key, "key"), cos, sin, keyValueHeads, 1);
-    const p = context.training ? dropout : 0;
-    const mixed = causalAttention({
-      // The scale of the scores goes into the queries.
-      query: rotate(this.#normHeads(query, "query"), cos, sin, heads, headWidth ** -0.5),
-      key: cache ? cache.write(2 * this.layer, turned) : turned,
-      value: cache ? cache.write(2 * this.layer + 1, value) : value,
-      heads,
-      keyValueHeads,
-      window: windows[this.layer]!,
-      mask,
-      p,
-      seed: p > 0 ? context.nextSeed() : 0,
-    });
-    return this.output.forward(mixed, context);
-  }
-
-  #normHeads(x: Tensor, which: "query" | "key"): Tensor {
-    if (!this.headNorms) return x;
-    const { headWidth, epsilon } = this.config;
-    const heads = x.reshape([x.dim(0), x.dim(1), x.dim(2) / headWidth, headWidth]);
-    return rmsNorm(heads, this.headNorms[which], epsilon).reshape(x.shape);
-  }
-
-  get linears(): readonly Linear[] {
-    return [...this.projections.members, this.output, ...this.input.members, this.down];
-  }
-}
 
 export class Llama implements LanguageModel {
   readonly family = "causal";
@@ -110,7 +38,7 @@ export class Llama implements LanguageModel {
   readonly parameterCount: number;
   readonly #own: Weights;
   readonly #embedding: Tensor;
-  readonly #blocks: Block[] = [];
+  readonly #blocks: LlamaBlock[] = [];
   readonly #norm: Tensor;
   /** [vocabulary, width] */
   readonly #head: Tensor;
@@ -147,7 +75,7 @@ export class Llama implements LanguageModel {
         ? { query: norm("self_attn.q_norm", headWidth), key: norm("self_attn.k_norm", headWidth) }
         : null;
       this.#blocks.push(
-        new Block(
+        new LlamaBlock(
           index,
           config,
           norm("input_layernorm", width),

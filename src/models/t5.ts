@@ -4,18 +4,8 @@
  */
 import { backwardThrough, type Checkpointed, runStages, type Stage } from "../nn/checkpointing.js";
 import { EVALUATION, type ForwardContext } from "../nn/context.js";
-import {
-  attention,
-  crossEntropy,
-  dropout,
-  dropoutAdd,
-  gatedGeluDropout,
-  lowRankLinear,
-  reluDropout,
-  rmsNorm,
-  selfAttention,
-} from "../nn/kernels.js";
-import type { Linear, LinearGroup } from "../nn/linear.js";
+import { crossEntropy, dropout, lowRankLinear, rmsNorm } from "../nn/kernels.js";
+import type { Linear } from "../nn/linear.js";
 import { tensor } from "../tensor/create.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { cat, embedding, full } from "../tensor/functions.gen.js";
@@ -33,91 +23,17 @@ import {
 } from "./language-model.js";
 import { type Embedded, madeMask, meanOverTokens, withPrefix } from "./prefix.js";
 import { RowCache } from "./row-cache.js";
+import {
+  CrossAttention,
+  type DecoderBlock,
+  type EncoderBlock,
+  FeedForward,
+  SelfAttention,
+} from "./t5-blocks.js";
 import type { T5Config } from "./t5-config.js";
-import { type Attend, DecoderMemory } from "./t5-memory.js";
+import { DecoderMemory } from "./t5-memory.js";
 import { PositionBias } from "./t5-position-bias.js";
 import { Weights } from "./weights.js";
-
-class FeedForward {
-  constructor(
-    readonly norm: Tensor,
-    readonly input: LinearGroup,
-    readonly output: Linear,
-    readonly config: T5Config,
-  ) {}
-
-  forward(x: Tensor, p: number, context: ForwardContext): Tensor {
-    const normed = rmsNorm(x, this.norm, this.config.epsilon);
-    const [first, second] = this.input.forward(normed, context);
-    const hidden = second
-      ? gatedGeluDropout(first!, second, p, context.nextSeed())
-      : reluDropout(first!, p, context.nextSeed());
-    return dropoutAdd(this.output.forward(hidden, context), x, p, context.nextSeed());
-  }
-}
-
-class SelfAttention {
-  /** `projections` are q, k and v. */
-  constructor(
-    readonly norm: Tensor,
-    readonly projections: LinearGroup,
-    readonly output: Linear,
-    readonly config: T5Config,
-  ) {}
-
-  #normed(x: Tensor): Tensor {
-    return rmsNorm(x, this.norm, this.config.epsilon);
-  }
-
-  forward(x: Tensor, bias: Tensor, mask: Tensor | null, p: number, context: ForwardContext): Tensor {
-    const qkv = this.projections.forwardStacked(this.#normed(x), context);
-    const mixed = selfAttention(qkv, { heads: this.config.heads, bias, mask, p, seed: context.nextSeed() });
-    return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
-  }
-
-  /** One step of decoding: x [rows, 1, width]; keys and values side by side go to a slot of the cache. */
-  step(x: Tensor, bias: Tensor, mask: Tensor | null, cache: RowCache, slot: number): Tensor {
-    const { heads, headWidth } = this.config;
-    const inner = heads * headWidth;
-    const qkv = this.projections.forwardStacked(this.#normed(x), EVALUATION);
-    const both = cache.write(slot, qkv.narrow(2, inner, 2 * inner));
-    const mixed = attention({
-      query: qkv.narrow(2, 0, inner),
-      key: both.narrow(2, 0, inner),
-      value: both.narrow(2, inner, inner),
-      heads,
-      bias,
-      mask,
-      p: 0,
-      seed: 0,
-    });
-    return x.add(this.output.forward(mixed, EVALUATION));
-  }
-}
-
-class CrossAttention {
-  constructor(
-    readonly norm: Tensor,
-    readonly query: Linear,
-    readonly output: Linear,
-    readonly config: T5Config,
-  ) {}
-
-  forward(x: Tensor, attend: Attend, p: number, context: ForwardContext): Tensor {
-    const query = this.query.forward(rmsNorm(x, this.norm, this.config.epsilon), context);
-    const mixed = attend(query, p, context.nextSeed());
-    return dropoutAdd(this.output.forward(mixed, context), x, p, context.nextSeed());
-  }
-}
-
-interface EncoderBlock {
-  readonly attention: SelfAttention;
-  readonly feedForward: FeedForward;
-}
-
-interface DecoderBlock extends EncoderBlock {
-  readonly cross: CrossAttention;
-}
 
 export class T5 implements LanguageModel {
   readonly family = "seq2seq";
