@@ -58,40 +58,49 @@ const nLora = (label: string, kind: string): StudyRow => ({
 /** Held-out training rows stand in for the test rows, which nothing is chosen on. */
 const HELD_OUT = { "data.holdOut": { rows: 200 }, "data.testRows": 200 };
 
-/** Five strengths around the default: what a method is searched over. Rates where a method has no strength of its own. */
-const SEARCHED: Partial<
-  Record<string, { readonly key: string | readonly string[]; readonly values: readonly number[] }>
-> = {
-  "n-lora": { key: "method.lambda", values: [0.005, 0.02, 0.05, 0.1, 0.4] },
-  "o-lora": { key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] },
-  "prox-lora": { key: ["method.mu", "method.nu"], values: [0.25, 0.5, 1, 2, 4] },
-  "mask-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
-  "null-space-lora": { key: "method.energy", values: [0.8, 0.9, 0.95, 0.98, 0.995] },
-  "inc-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
-  "seq-lora": { key: "training.learningRate", values: [3e-4, 1e-3, 3e-3, 5e-3, 1e-2] },
-  "seq-ft": { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
-  "per-task-ft": { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
-  mtl: { key: "training.learningRate", values: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3] },
-  replay: { key: "method.rho", values: [0.05, 0.1, 0.25, 0.5, 0.75] },
-  ewc: { key: "method.lambda", values: [0.1, 1, 10, 100, 1000] },
-  lwf: { key: "method.lambdaO", values: [0.1, 0.3, 1, 3, 10] },
-  l2p: { key: "training.learningRate", values: [0.1, 0.3, 1, 3, 10] },
-  lfpt5: { key: "training.learningRate", values: [0.1, 0.3, 1, 3, 10] },
-  "prog-prompt": { key: "training.learningRate", values: [0.1, 0.3, 1, 3, 10] },
+/** Values of a setting, or of several together, that a method is searched over; the others stay at the preset's. */
+interface Sweep {
+  readonly key: string | readonly string[];
+  readonly values: readonly number[];
+}
+
+const rates = (...values: readonly number[]): Sweep => ({ key: "training.learningRate", values });
+const ADAPTER_RATES = rates(3e-4, 1e-3, 3e-3, 5e-3, 1e-2);
+const MODEL_RATES = rates(3e-5, 1e-4, 3e-4, 1e-3, 3e-3);
+const PROMPT_RATES = rates(0.1, 0.3, 1, 3, 10);
+
+/** Five values around the default of a method's own strength, and of its rate. */
+const SEARCHED: Partial<Record<string, readonly Sweep[]>> = {
+  "n-lora": [{ key: "method.lambda", values: [0.005, 0.02, 0.05, 0.1, 0.4] }, ADAPTER_RATES],
+  "o-lora": [{ key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] }, ADAPTER_RATES],
+  "prox-lora": [{ key: ["method.mu", "method.nu"], values: [0.25, 0.5, 1, 2, 4] }, ADAPTER_RATES],
+  "mask-lora": [ADAPTER_RATES],
+  "null-space-lora": [{ key: "method.energy", values: [0.8, 0.9, 0.95, 0.98, 0.995] }, ADAPTER_RATES],
+  "inc-lora": [ADAPTER_RATES],
+  "seq-lora": [ADAPTER_RATES],
+  "seq-ft": [MODEL_RATES],
+  "per-task-ft": [MODEL_RATES],
+  mtl: [MODEL_RATES],
+  replay: [{ key: "method.rho", values: [0.05, 0.1, 0.25, 0.5, 0.75] }, MODEL_RATES],
+  ewc: [{ key: "method.lambda", values: [0.1, 1, 10, 100, 1000] }, MODEL_RATES],
+  lwf: [{ key: "method.lambdaO", values: [0.1, 0.3, 1, 3, 10] }, MODEL_RATES],
+  l2p: [PROMPT_RATES],
+  lfpt5: [PROMPT_RATES],
+  "prog-prompt": [PROMPT_RATES],
 };
 
 const searchRows = (names: readonly string[]): StudyRow[] =>
-  asRows(names).flatMap((row) => {
-    const search = SEARCHED[row.method];
-    if (!search) return [];
-    const keys = [search.key].flat();
-    const name = keys.map((key) => key.split(".").at(-1)).join(" ");
-    return search.values.map((value) => ({
-      label: `${row.label} ${name} ${value}`,
-      method: row.method,
-      set: Object.fromEntries(keys.map((key) => [key, value])),
-    }));
-  });
+  asRows(names).flatMap((row) =>
+    (SEARCHED[row.method] ?? []).flatMap((search) => {
+      const keys = [search.key].flat();
+      const name = keys.map((key) => key.split(".").at(-1)).join(" ");
+      return search.values.map((value) => ({
+        label: `${row.label} ${name} ${value}`,
+        method: row.method,
+        set: Object.fromEntries(keys.map((key) => [key, value])),
+      }));
+    }),
+  );
 
 /** Every study by name. Rows of methods that take several seeds come with those of the study. */
 export const STUDIES: readonly Study[] = [
@@ -225,7 +234,7 @@ export const STUDIES: readonly Study[] = [
   },
   {
     name: "search",
-    title: "Every method's own strength or rate, five values each, on held-out training rows",
+    title: "Every method's own strength and its rate, five values each, on held-out training rows",
     rows: searchRows([...METHOD_NAMES]),
     orders: ["order-1"],
     seeds: SEEDS.slice(0, 1),
