@@ -78,7 +78,7 @@ it("skips what is done and trains what is missing, with the same result", async 
 it("refuses runs of other settings in the same folder", async () => {
   const other = await nlora(root, command("--set", "training.learningRate=0.5"));
   expect(other.status).toBe(1);
-  expect(other.stderr).toMatch(/cannot resume .*training\.learningRate is 0\.003 there and 0\.5 here/);
+  expect(other.stderr).toMatch(/cannot resume .*training\.learningRate is 0\.001 there and 0\.5 here/);
 });
 
 it("shows no progress with --quiet, only the table", async () => {
