@@ -73,7 +73,7 @@ async function receive(
   if (!continues(answer, partial)) {
     await partial.restart();
     if (answer.status !== 200) {
-      await answer.drop();
+      answer.drop();
       throw new Passing("the server does not go on where the file ended", null);
     }
   }

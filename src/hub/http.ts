@@ -121,7 +121,7 @@ export class HubClient {
         const answer = new Answer(response, silence);
         const next = response.headers.get("location");
         if (response.status >= 300 && response.status < 400 && next !== null) {
-          await answer.drop();
+          answer.drop();
           target = checkTarget(next, target, endpoint);
           continue;
         }
@@ -163,11 +163,14 @@ export class Answer {
 
   /** The body's pieces. Throws Passing when the connection breaks. */
   async *pieces(): AsyncGenerator<Uint8Array, void> {
+    const reader = this.#response.body?.getReader();
     try {
-      if (this.#response.body === null) return;
-      for await (const piece of this.#response.body as unknown as AsyncIterable<Uint8Array>) {
+      if (reader === undefined) return;
+      for (;;) {
+        const { done, value } = await unlessAborted(reader.read(), this.#silence.signal);
+        if (done) return;
         this.#silence.heard();
-        yield piece;
+        yield value;
         this.#silence.heard();
       }
     } catch (error) {
@@ -175,6 +178,7 @@ export class Answer {
       throw connectionError(error, this.#silence, new URL(this.#response.url || "http://hub").host);
     } finally {
       this.#silence.end();
+      leave(reader);
     }
   }
 
@@ -206,10 +210,28 @@ export class Answer {
     return text.join("").slice(0, 2000);
   }
 
-  async drop(): Promise<void> {
+  drop(): void {
     this.#silence.end();
-    await this.#response.body?.cancel();
+    leave(this.#response.body);
   }
+}
+
+/**
+ * What `work` gives, or the reason of `signal` as soon as that aborts. The read of a fetched body does not always end
+ * when the fetch is aborted: not when the last bytes came just before (Node 20).
+ */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+/** Lets go of the rest of a body; nobody waits for that, and whether it can still be had no longer matters. */
+function leave(body: { cancel(): Promise<void> } | null | undefined): void {
+  body?.cancel().catch(() => {});
 }
 
 /** Aborts when nothing was heard for a while, or when the caller gives up. */
