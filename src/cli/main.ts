@@ -4,6 +4,7 @@ import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError, Option } from "commander";
 import { reported } from "../errors.js";
+import { STUDIES } from "../study/studies.js";
 import { EXIT, type ExitCode, errorText, exitCodeOf } from "./exit.js";
 import { addInferenceCommands } from "./inference-commands.js";
 import { addInspectCommand } from "./inspect-command.js";
@@ -44,12 +45,17 @@ Settings: key, default, meaning. A config file is YAML and holds any of them, ne
 leaves out has its default. Settings in [brackets] belong to these kinds of data or methods alone.
 ${settingsHelp()}`;
 
+const studiesHelp = (): string => {
+  const width = Math.max(...STUDIES.map(({ name }) => name.length));
+  return STUDIES.map(({ name, title }) => `  ${name.padEnd(width)}  ${title}`).join("\n");
+};
+
 const STUDY_HELP = `
 Runs that are done are skipped and runs that were stopped go on, so the same command continues a study; studies that share
 a folder share runs. <out>/<name>.{md,csv,json} is written after every run.
 
-Studies: table-1, own-protocol, table-4, table-8, figure-4, figure-5, figure-6, released-code, controls, long-stream,
-lambda, search.
+Studies:
+${studiesHelp()}
 
 Examples:
   nlora study table-1 --scale mini --data DIR --jobs 2

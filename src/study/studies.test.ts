@@ -25,6 +25,13 @@ describe.each(["paper", "mini"] as const)("at %s scale", (scale) => {
   );
 });
 
+it.each(STUDIES.map((each) => [each.name, each] as const))(
+  "every row of %s can be asked for by its label, as --methods takes it",
+  (_name, { rows }) => {
+    for (const { label } of rows) expect(label.split(",")).toEqual([label.trim()]);
+  },
+);
+
 it("controls follow the runs that they are matched to, of the same order and seed, and bring them along", () => {
   const runs = studyRuns(study("controls"), { scale: "mini", methods: ["supports of prox-lora"] });
   expect(runs.map(({ row }) => row.label)).toEqual(
