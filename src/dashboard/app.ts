@@ -130,7 +130,7 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
   app.post("/api/runs/:id/stop", (context) => {
     const { folder } = viewOf(context).entry;
     if (!control.stop(folder)) {
-      throw new Refusal(409, "another process trains this run: stop it where it was started, with Ctrl+C");
+      throw new Refusal(409, "no process of this machine trains this run: stop it where it was started");
     }
     return context.json({});
   });
@@ -138,7 +138,8 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
     const view = viewOf(context);
     const { folder } = view.entry;
     if (!control.canResume) throw new Refusal(409, ONE_RUN);
-    if (control.of(folder).isHere) throw new Refusal(409, "this run is under way");
+    const { isHere, isElsewhere } = control.of(folder);
+    if (isHere || isElsewhere) throw new Refusal(409, "this run is under way");
     if (view.record?.status === "done") throw new Refusal(409, "this run is finished");
     control.resume(new RunFolder(folder.path));
     return context.json({});

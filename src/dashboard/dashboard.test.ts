@@ -279,9 +279,12 @@ describe("runs", () => {
     expect(listed.find((run) => run.id === id)?.damage).toBeNull();
   });
 
-  it("does not stop what another process trains, and goes on with nothing that is finished", async () => {
+  it("does not stop what no process of this machine trains, and goes on with nothing that is finished", async () => {
     const stop = await dashboard.ask(`/api/runs/${id}/stop`, post());
-    expect([stop.status, await stop.text()]).toEqual([409, expect.stringContaining("another process")]);
+    expect([stop.status, await stop.text()]).toEqual([
+      409,
+      expect.stringContaining("no process of this machine"),
+    ]);
     const resume = await dashboard.ask(`/api/runs/${id}/resume`, post());
     expect([resume.status, await resume.text()]).toEqual([409, expect.stringContaining("finished")]);
   });

@@ -51,10 +51,17 @@ export class RunControl {
     if (memory > 0) active.memory = memory;
   }
 
-  /** Ends a run after its step, or at once if it was asked to before; false if this process does not train it. */
+  /**
+   * Ends a run after its step, or at once if it was asked to before and this process trains it; false if no process that
+   * could be asked trains it.
+   */
   stop(folder: RunFolder): boolean {
     const active = this.#active.get(folder.path);
-    if (!active) return false;
+    if (!active) {
+      if (!folder.isTrained) return false;
+      folder.requestStop();
+      return true;
+    }
     if (active.isStopping) active.run.kill();
     else active.run.stop();
     active.isStopping = true;
@@ -65,6 +72,7 @@ export class RunControl {
     const active = this.#active.get(folder.path);
     return {
       isHere: active !== undefined,
+      isElsewhere: active === undefined && folder.isTrained,
       isStarting: active?.hasStarted === false,
       memory: active?.memory ?? 0,
       canResume: this.canResume,

@@ -15,6 +15,8 @@ import type { Progress, RunDetail, RunSummary } from "./pages/wire.js";
 /** What the process that trains a run knows and the folder does not. */
 export interface Liveness {
   readonly isHere: boolean;
+  /** Whether another process of this machine trains it. */
+  readonly isElsewhere: boolean;
   /** Its process is there and the run has not begun (again). */
   readonly isStarting: boolean;
   /** Resident bytes; 0: not known. */
@@ -188,7 +190,7 @@ export class RunView {
 export function summaryOf(
   entry: CatalogEntry,
   record: RunRecord | null,
-  { isHere, isStarting }: Liveness,
+  { isHere, isElsewhere, isStarting }: Liveness,
   damage: string | null,
 ): RunSummary {
   const startedAt = changedAt(entry.folder.configFile);
@@ -197,6 +199,7 @@ export function summaryOf(
     name: entry.name,
     status: isStarting ? "starting" : (record?.status ?? "starting"),
     isHere,
+    isElsewhere,
     method: record?.method ?? "",
     model: record?.model ?? "",
     seed: record?.seed ?? null,

@@ -4,7 +4,7 @@
  * start/<n>-<name>/, k counted from 1 (0: the untouched base model). Everything but the journal and the log appears by
  * renaming.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { RunError } from "../errors.js";
 import { type Config, firstDifference, loadConfig, writeConfig } from "../experiment/config.js";
@@ -13,6 +13,7 @@ import type { Saves } from "../methods/method.js";
 import { detailsOf, foldRecord, nextTask, type RecordDetails } from "./fold-record.js";
 import { readJournal } from "./journal.js";
 import type { RunRecord } from "./record.js";
+import { RunLock } from "./run-lock.js";
 
 /** A task by its place in the stream, from 0. */
 export interface TaskPlace {
@@ -80,6 +81,10 @@ export class RunFolder {
   get lockFile(): string {
     return join(this.path, "training.lock");
   }
+  /** While it is there, whoever trains the run ends it after the current step. */
+  get stopFile(): string {
+    return join(this.path, "stop-request");
+  }
   /** What libtorch and the training process print. */
   get logFile(): string {
     return join(this.path, "engine.log");
@@ -135,6 +140,25 @@ export class RunFolder {
     mkdirSync(join(this.path, "predictions"), { recursive: true });
     const text = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join("");
     writeFileAtomic(this.predictionsFile(afterIndex, task), [text], RunError);
+  }
+
+  /** Whether a process of this machine trains the run. */
+  get isTrained(): boolean {
+    return RunLock.holder(this.lockFile) !== null;
+  }
+
+  /** Asks the process that trains the run, whichever it is, to end it after the current step. */
+  requestStop(): void {
+    writeFileSync(this.stopFile, "");
+  }
+
+  get isStopRequested(): boolean {
+    return existsSync(this.stopFile);
+  }
+
+  /** What was asked of an earlier process does not concern the next. */
+  forgetStop(): void {
+    rmSync(this.stopFile, { force: true });
   }
 
   /** The configuration of the run. Throws a RunError if there is no run. */

@@ -39,9 +39,9 @@ export class RunLock {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       }
-      const holder = readOrEmpty(file);
-      if (isAlive(holder)) {
-        throw new RunError(`another process, ${Number.parseInt(holder, 10)}, is training this run: ${file}`, {
+      const holder = RunLock.holder(file);
+      if (holder !== null) {
+        throw new RunError(`another process, ${holder}, is training this run: ${file}`, {
           hint: "wait until it has ended, or stop it (it ends after its step)",
         });
       }
@@ -49,12 +49,18 @@ export class RunLock {
     }
   }
 
+  /** Number of the living process of this machine that has it, or null. */
+  static holder(file: string): number | null {
+    const name = readOrEmpty(file);
+    return isAlive(name) ? Number.parseInt(name, 10) : null;
+  }
+
   [Symbol.dispose](): void {
     rmSync(this.file, { force: true });
   }
 }
 
-/** "" for a file that has just been removed. */
+/** "" where there is none, or no longer. */
 function readOrEmpty(file: string): string {
   try {
     return readFileSync(file, "utf8");

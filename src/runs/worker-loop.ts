@@ -1,6 +1,6 @@
 /**
  * The training process: receives one configuration, runs it, writes every event to the journal and reports it. Between
- * events the event loop turns once, so that a stop message or a signal is heard after the current step.
+ * events the event loop turns once, so that a stop message, a signal or a request in the folder is heard after the current step.
  */
 import { writeFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
@@ -33,10 +33,10 @@ export function serveWorker(loadExperiment: () => Promise<{ runExperiment: RunEx
 async function serve(
   message: Extract<ToWorker, { type: "start" }>,
   loadExperiment: () => Promise<{ runExperiment: RunExperiment }>,
-  shouldStop: () => boolean,
+  isStopping: () => boolean,
 ): Promise<void> {
   try {
-    const status = await work(message, loadExperiment, shouldStop);
+    const status = await work(message, loadExperiment, isStopping);
     await send({ type: "ended", status });
     process.exit(0);
   } catch (error) {
@@ -49,10 +49,12 @@ async function serve(
 async function work(
   { config, runFolder, resume }: Extract<ToWorker, { type: "start" }>,
   loadExperiment: () => Promise<{ runExperiment: RunExperiment }>,
-  shouldStop: () => boolean,
+  isStopping: () => boolean,
 ): Promise<"done" | "interrupted"> {
   const folder = new RunFolder(runFolder);
   using _lock = RunLock.take(folder.lockFile);
+  folder.forgetStop();
+  const shouldStop = () => isStopping() || folder.isStopRequested;
   using journal = new Journal(folder.journalFile);
   const say = (event: RunEvent) => {
     void send({ type: "event", event, memory: process.memoryUsage.rss() });
@@ -67,6 +69,8 @@ async function work(
     const { message, hint } = reported(error);
     say({ type: "run-failed", time: new Date().toISOString(), message, ...(hint !== undefined && { hint }) });
     throw error;
+  } finally {
+    folder.forgetStop();
   }
 }
 

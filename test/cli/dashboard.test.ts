@@ -1,6 +1,14 @@
 /** The dashboard in a real browser: runs started, watched, compared, stopped and resumed through its pages. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -8,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { packageRoot } from "../../src/tensor/native.js";
 import { findBrowser, openBrowser } from "../support/browser.js";
-import { TASKS, tinyConfig, writeConfig, writeTasks } from "../support/command-line.js";
+import { nlora, TASKS, tinyConfig, writeConfig, writeTasks } from "../support/command-line.js";
 import {
   accuracyEvent,
   startEvent,
@@ -262,6 +270,22 @@ describe.skipIf(program === null)("the dashboard in a browser", () => {
     expect(training.stderr()).toContain("stopping after this step; once more to stop at once");
     await page.locator("#connection", { hasText: "not connected" }).waitFor();
     await own.close();
+  });
+
+  it("stops a run that was started in a terminal, as Ctrl+C there would", async () => {
+    writeConfig(root, "terminal.yaml", { ...tinyConfig, training: { batchSize: 8, epochs: 400 } });
+    const training = nlora(root, ["train", "terminal.yaml", "--out", "runs/terminal", "--quiet"]);
+    const list = await pageAt("/");
+    await list.getByRole("link", { name: "terminal" }).click({ timeout: 60_000 });
+    await list.locator(".activity", { hasText: /step [1-9]/ }).waitFor({ timeout: 60_000 });
+    await list.getByText("Trained by another process.").waitFor();
+    await list.locator("#stop").click();
+    await list.locator(".badge.stopped").waitFor({ timeout: 60_000 });
+    const { status, stderr } = await training;
+    expect([status, stderr]).toEqual([130, expect.stringMatching(/--resume .*runs\/terminal/)]);
+    await list.locator("#resume").waitFor();
+    expect(existsSync(join(root, "runs", "terminal", "stop-request"))).toBe(false);
+    await list.close();
   });
 
   it("asks no other machine for anything, and breaks none of its own rules", () => {

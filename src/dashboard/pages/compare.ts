@@ -90,7 +90,7 @@ function followChanges(
   onChange: (ids: readonly string[]) => Promise<void>,
 ): void {
   const states = ({ runs }: RunList) =>
-    new Map(runs.map((run) => [run.id, `${run.status} ${run.isHere} ${run.changedAt}`]));
+    new Map(runs.map((run) => [run.id, `${run.status} ${run.isHere} ${run.isElsewhere} ${run.changedAt}`]));
   let shown = states(list);
   let isBusy = false;
   listen<RunList>("/api/events", (message) => {

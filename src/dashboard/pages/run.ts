@@ -100,7 +100,7 @@ function drawActions(
   about: About,
   complain: (message: string) => void,
 ): void {
-  const shape = `${run.status} ${run.isHere} ${isSilent(run)}`;
+  const shape = `${run.status} ${run.isHere} ${run.isElsewhere} ${isSilent(run)}`;
   if (actions.dataset.shape === shape) return;
   const hadFocus = actions.contains(document.activeElement);
   actions.dataset.shape = shape;
@@ -123,9 +123,16 @@ function drawActions(
     });
     stop.id = "stop";
     made.push(stop);
+  } else if (isUnderWay && run.isElsewhere) {
+    const stop = button("Stop after this step", () => {
+      void post("stop", "stopping after this step")();
+      stop.disabled = true;
+    });
+    stop.id = "stop";
+    made.push(stop, element("span", { class: "quiet" }, "Trained by another process."));
   } else if (isUnderWay && !isSilent(run)) {
-    made.push(element("span", { class: "quiet" }, "Trained by another process: stop it there, with Ctrl+C."));
-  } else if (run.isHere) {
+    made.push(element("span", { class: "quiet" }, "Trained on another machine: stop it there."));
+  } else if (run.isHere || run.isElsewhere) {
     // Its process writes its last words.
     made.push(element("span", { class: "quiet" }, "Ending."));
   } else if (run.canResume && run.status !== "done" && run.method !== "") {

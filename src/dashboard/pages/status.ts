@@ -13,8 +13,11 @@ const WORDS: Readonly<Record<RunStatus, string>> = {
 /** A journal that says "running" and was not written for so long may be of a process that is gone. */
 const SILENT_MILLISECONDS = 120_000;
 
-export const isSilent = ({ status, isHere, changedAt }: RunSummary): boolean =>
-  (status === "running" || status === "starting") && !isHere && Date.now() - changedAt > SILENT_MILLISECONDS;
+export const isSilent = ({ status, isHere, isElsewhere, changedAt }: RunSummary): boolean =>
+  (status === "running" || status === "starting") &&
+  !isHere &&
+  !isElsewhere &&
+  Date.now() - changedAt > SILENT_MILLISECONDS;
 
 export function statusText(run: RunSummary): string {
   if (run.damage !== null) return "unreadable";

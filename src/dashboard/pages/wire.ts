@@ -8,8 +8,10 @@ export interface RunSummary {
   /** Its folder, from the folder that the dashboard shows. */
   readonly name: string;
   readonly status: RunStatus;
-  /** Whether this dashboard's process trains it, and so can stop it. */
+  /** Whether this dashboard's process trains it, and so can stop it at once. */
   readonly isHere: boolean;
+  /** Whether another process of the same machine trains it, which can be asked to stop. */
+  readonly isElsewhere: boolean;
   readonly method: string;
   readonly model: string;
   readonly seed: number | null;
