@@ -337,7 +337,10 @@ function mergeOptions(command: Command): Command {
       "the same with the smallest ranks that lose at most this share of the norm",
     )
     .option("--max-shard-size <size>", "largest weight file of a merged model (default: 5GB)")
-    .option("--probe <file>", "prompts to compare logits on, one a line, or JSON Lines with input or prompt")
+    .option(
+      "--probe <file>",
+      "prompts to compare logits on, one a line, or JSON Lines with input or prompt; with output, right answers too",
+    )
     .option("--no-probe", "compare nothing")
     .option(
       "--probe-dtype <type>",

@@ -21,11 +21,14 @@ import {
 import { attachAdapters } from "../adapters/attach.js";
 import { stackAdapters } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
+import { promptsOf } from "../data/collate.js";
 import { CheckpointError, DataError, UsageError } from "../errors.js";
 import { Checkpoint } from "../io/checkpoint.js";
 import { readPeft, writePeft } from "../io/peft.js";
 import type { Provenance } from "../io/provenance.js";
 import { SafetensorsFile, writeSafetensors } from "../io/safetensors.js";
+import { Tokenizer } from "../io/tokenizer/tokenizer.js";
+import { greedy } from "../models/generate.js";
 import { loadModel } from "../models/registry.js";
 import { EVALUATION } from "../nn/context.js";
 import { Rng } from "../random.js";
@@ -257,7 +260,7 @@ function goldenLike(): string {
 }
 
 describe("a smaller rank", () => {
-  const prompts = ["What is the topic? Option: a, b\nA cat sat.\nAnswer:"];
+  const prompts = [{ text: "What is the topic? Option: a, b\nA cat sat.\nAnswer:" }];
 
   it("is the sum's best approximation, with its error and its effect on the logits reported", () => {
     const before = liveTensors();
@@ -303,7 +306,9 @@ describe("a smaller rank", () => {
 });
 
 describe("the comparison of logits", () => {
-  const prompts = ["What is the topic? Option: a, b\nA cat sat.\nAnswer:", "def f(x):"];
+  const prompts = ["What is the topic? Option: a, b\nA cat sat.\nAnswer:", "def f(x):"].map((text) => ({
+    text,
+  }));
   const base = { format: "hf", base: bundled, prompts } as const;
 
   it("finds float32 merging the same up to float32's own error, and bfloat16 within the tolerance", () => {
@@ -335,13 +340,49 @@ describe("the comparison of logits", () => {
     expect(isFaithful(run([faint], { ...base, dtype: "float32" }).probe!, 0.1)).toBe(true);
   });
 
+  it("counts the right answers of both where they are known, and refuses a merge that loses some", () => {
+    const texts = ["Is a cat an animal? Option: yes, no\nAnswer:", "Say it again: red", "One two three"];
+    const spoken = tidy(() => {
+      const model = loadModel(bundled, "float32");
+      try {
+        attachAdapters(model, [readPeft(first).delta]);
+        const tokenizer = Tokenizer.fromFolder(bundled);
+        return texts.map((text) => {
+          const decoding = model.startDecoding(promptsOf([{ source: tokenizer.encode(text) }], model));
+          const [ids] = greedy(decoding, { endIds: model.endIds, maxNewTokens: 50 });
+          return tokenizer.decode(ids!, { skipSpecialTokens: true });
+        });
+      } finally {
+        model.dispose();
+      }
+    });
+    // Two that the adapter's model gives, and one that it does not.
+    const known = [
+      { text: texts[0]!, answer: spoken[0]! },
+      { text: texts[1]!, answer: spoken[1]! },
+      { text: texts[2]!, answer: `${spoken[2]} and more` },
+      ...prompts,
+    ];
+    const two = 200 / 3;
+    const kept = run([first], { ...base, prompts: known, dtype: "float32" }).probe!;
+    expect(kept.accuracy).toEqual({ rows: 3, separate: two, merged: two });
+    expect(kept.prompts).toBe(5);
+    expect(isFaithful(kept, 0.1)).toBe(true);
+    expect(isFaithful({ ...kept, accuracy: { rows: 3, separate: two, merged: 100 / 3 } }, 0.1)).toBe(false);
+    expect(isFaithful({ ...kept, accuracy: { rows: 300, separate: 66, merged: 65.5 } }, 0.1)).toBe(true);
+    expect(run([first], base).probe!.accuracy).toBeNull();
+  });
+
   it("reads prompts a line, and from JSON Lines", () => {
     const file = (name: string, text: string) => {
       writeFileSync(join(root, name), text);
       return join(root, name);
     };
-    expect(readPrompts(file("p.txt", "one\r\n\n two \n"))).toEqual(["one", " two "]);
-    expect(readPrompts(file("p.jsonl", '{"input":"a","output":"b"}\n{"prompt":"c"}\n'))).toEqual(["a", "c"]);
+    expect(readPrompts(file("p.txt", "one\r\n\n two \n"))).toEqual([{ text: "one" }, { text: " two " }]);
+    expect(readPrompts(file("p.jsonl", '{"input":"a","output":"b"}\n{"prompt":"c","target":"d"}\n'))).toEqual([
+      { text: "a", answer: "b" },
+      { text: "c", answer: "d" },
+    ]);
     expect(() => readPrompts(file("e.jsonl", '{"x":1}\n'))).toThrow(/e.jsonl:1: expected an object with/);
     expect(() => readPrompts(file("b.jsonl", "{\n"))).toThrow(/b.jsonl:1: not valid JSON/);
     expect(() => readPrompts(file("n.txt", "\n"))).toThrow(DataError);
@@ -505,7 +546,7 @@ describe("a wrong export", () => {
       format: "hf",
       out: fresh(),
       base: bundled,
-      prompts: ["x"],
+      prompts: [{ text: "x" }],
       maxShardBytes: 4e6,
     } as const;
     const steps = [...stepsOf(exporting([first], options))].length;

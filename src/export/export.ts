@@ -16,7 +16,7 @@ import { isRunFolder, runState } from "../runs/run-state.js";
 import { tidy } from "../tensor/scope.js";
 import { writeGgufLora } from "./gguf-lora.js";
 import { type FloatType, type MergeProgress, type MergeResult, merging } from "./merge.js";
-import { isFaithful, type ProbeResult, probing } from "./probe.js";
+import { isFaithful, type ProbePrompt, type ProbeResult, probing } from "./probe.js";
 import { readSource, type Source } from "./sources.js";
 
 export const FORMATS = ["peft", "hf", "gguf-lora"] as const;
@@ -37,7 +37,7 @@ export interface ExportOptions {
   /** hf: element type of the weights, null: the base's. gguf-lora: null is float32. */
   readonly dtype?: FloatType | null;
   /** The rest is for hf and for smaller ranks. Prompts to compare on; null: no comparison. */
-  readonly prompts?: readonly string[] | null;
+  readonly prompts?: readonly ProbePrompt[] | null;
   readonly probeDtype?: "float32" | "bfloat16";
   /** Largest difference of a logit after merging or at a smaller rank, as a share of the adapters' own effect. */
   readonly tolerance?: number;
@@ -180,8 +180,12 @@ function* checkRank(
   return { probe, notes };
 }
 
-const lossOf = ({ difference, effect }: ProbeResult, tolerance: number): string =>
-  `logits differ by up to ${digits(difference)}, the adapters change them by up to ${digits(effect)} (tolerance ${tolerance})`;
+const lossOf = ({ difference, effect, accuracy }: ProbeResult, tolerance: number): string => {
+  const answers =
+    accuracy &&
+    `, ${digits(accuracy.merged)} % of ${accuracy.rows} answers are right instead of ${digits(accuracy.separate)} %`;
+  return `logits differ by up to ${digits(difference)}, the adapters change them by up to ${digits(effect)} (tolerance ${tolerance})${answers ?? ""}`;
+};
 
 function sizeOf({ modules }: AdapterDelta): { rank: number; modules: number } {
   return { rank: Math.max(...[...modules.values()].map(({ a }) => a.dim(0))), modules: modules.size };
@@ -264,6 +268,14 @@ function* writeMerged(
           [
             "largest logit difference",
             `${digits(probe.difference)} on ${probe.positions} tokens of ${probe.prompts} prompts; the adapters change logits by up to ${digits(probe.effect)}`,
+          ] as const,
+        ]
+      : []),
+    ...(probe?.accuracy
+      ? [
+          [
+            "right answers",
+            `${digits(probe.accuracy.merged)} % of ${probe.accuracy.rows}, ${digits(probe.accuracy.separate)} % before merging`,
           ] as const,
         ]
       : []),

@@ -1,12 +1,17 @@
 /**
  * Whether a merged model still computes what its base computes with the adapters beside it: the logits of both along the
- * same greedy answers. Both are computed in one element type, so what differs is what merging rounded away.
+ * same greedy answers, and how many of their answers are right where the right ones are known. Both are computed in one
+ * element type, so what differs is what merging rounded away.
  */
 import { readFileSync } from "node:fs";
 import { attachAdapters } from "../adapters/attach.js";
 import type { AdapterDelta } from "../adapters/delta.js";
+import { evaluationBatches } from "../data/batches.js";
+import { promptsOf } from "../data/collate.js";
 import { DataError } from "../errors.js";
 import { Tokenizer } from "../io/tokenizer/tokenizer.js";
+import { scoreAnswers } from "../metrics/answers.js";
+import { greedy } from "../models/generate.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { loadModel } from "../models/registry.js";
 import { tensor } from "../tensor/create.js";
@@ -18,8 +23,20 @@ const TOKENS = 6;
 /** Logits of two models are kept in memory for all prompts. */
 const MOST_PROMPTS = 64;
 const LONGEST_PROMPT = 512;
+/** Whole answers, of all prompts whose right answer is known, are written so many at a time, and so long at most. */
+const ANSWERS_AT_ONCE = 16;
+const LONGEST_ANSWER = 50;
+/** Percentage points of right answers that merging may cost. */
+const MOST_LOST = 1;
+
+/** A text to go on from, and what should be answered where that is known. */
+export interface ProbePrompt {
+  readonly text: string;
+  readonly answer?: string;
+}
 
 export interface ProbeResult {
+  /** Prompts whose logits were compared. */
   readonly prompts: number;
   /** Places at which logits were compared. */
   readonly positions: number;
@@ -31,10 +48,15 @@ export interface ProbeResult {
   readonly magnitude: number;
   /** Places at which the likeliest token is another. */
   readonly changedChoices: number;
+  /** Answers that match the right ones exactly, in percent of the prompts that have one; null where none has. */
+  readonly accuracy: { readonly rows: number; readonly separate: number; readonly merged: number } | null;
 }
 
-/** One prompt a line; of a .jsonl file, the `input` or `prompt` of each line. Throws a DataError. */
-export function readPrompts(path: string): string[] {
+/**
+ * One prompt a line; of a .jsonl file, the `input` or `prompt` of each line, and its `output`, or `target` as a run's
+ * predictions have it, if there is one. Throws a DataError.
+ */
+export function readPrompts(path: string): ProbePrompt[] {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -44,16 +66,16 @@ export function readPrompts(path: string): string[] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
   const prompts = path.endsWith(".jsonl")
     ? lines.map((line, index) => promptOf(line, `${path}:${index + 1}`))
-    : lines;
+    : lines.map((text) => ({ text }));
   if (prompts.length === 0) throw new DataError(`${path}: found no prompts, expected one a line`);
   return prompts;
 }
 
-function promptOf(line: string, where: string): string {
+function promptOf(line: string, where: string): ProbePrompt {
   try {
-    const { input, prompt } = JSON.parse(line) as Record<string, unknown>;
-    const found = input ?? prompt;
-    if (typeof found === "string") return found;
+    const { input, prompt, output, target } = JSON.parse(line) as Record<string, unknown>;
+    const [text, right] = [input ?? prompt, output ?? target];
+    if (typeof text === "string") return { text, ...(typeof right === "string" && { answer: right }) };
   } catch (error) {
     throw new DataError(`${where}: not valid JSON: ${(error as Error).message}`, { cause: error });
   }
@@ -118,21 +140,24 @@ export function* probing(
   base: string,
   deltas: readonly AdapterDelta[],
   other: string | readonly AdapterDelta[],
-  texts: readonly string[],
+  asked: readonly ProbePrompt[],
   dtype: DType,
 ): Generator<{ readonly type: "probing" }, ProbeResult> {
   const tokenizer = Tokenizer.fromFolder(base);
-  const prompts = texts
-    .slice(0, MOST_PROMPTS)
-    .map((text) => tokenizer.encode(text, { maxLength: LONGEST_PROMPT }))
-    .filter((ids) => ids.length > 0);
+  const rows = asked
+    .map(({ text, answer }) => ({ source: tokenizer.encode(text, { maxLength: LONGEST_PROMPT }), answer }))
+    .filter(({ source }) => source.length > 0);
+  const prompts = rows.slice(0, MOST_PROMPTS).map(({ source }) => source);
+  const questions = rows.flatMap(({ source, answer }) => (answer === undefined ? [] : [{ source, answer }]));
   yield { type: "probing" };
   const model = loadModel(base, dtype);
   let expected: Trace[] = [];
   let plain: Trace[] = [];
+  let separate: number | null = null;
   try {
     const detach = attachAdapters(model, deltas);
     expected = prompts.map((prompt) => trace(model, prompt, null));
+    separate = rightAnswers(model, tokenizer, questions);
     detach();
     yield { type: "probing" };
     plain = prompts.map((prompt, k) => trace(model, prompt, expected[k]!.tokens));
@@ -144,13 +169,44 @@ export function* probing(
   try {
     if (typeof other !== "string") attachAdapters(second, other);
     const found = prompts.map((prompt, k) => trace(second, prompt, expected[k]!.tokens));
-    return compare(expected, plain, found);
+    const merged = rightAnswers(second, tokenizer, questions);
+    return {
+      ...compare(expected, plain, found),
+      accuracy: separate === null || merged === null ? null : { rows: questions.length, separate, merged },
+    };
   } finally {
     second.dispose();
   }
 }
 
-function compare(expected: readonly Trace[], plain: readonly Trace[], found: readonly Trace[]): ProbeResult {
+/** Exact match of a model's greedy answers, in percent; null without questions. */
+function rightAnswers(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  questions: readonly { readonly source: number[]; readonly answer: string }[],
+): number | null {
+  const lengths = questions.map(({ source }) => source.length);
+  const answered = evaluationBatches(lengths, ANSWERS_AT_ONCE).flatMap((batch) => {
+    const rows = batch.map((index) => questions[index]!);
+    const answers = inference(() =>
+      greedy(model.startDecoding(promptsOf(rows, model)), {
+        endIds: model.endIds,
+        maxNewTokens: LONGEST_ANSWER,
+      }),
+    );
+    return rows.map(({ answer }, k) => ({
+      prediction: tokenizer.decode(answers[k]!, { skipSpecialTokens: true }),
+      target: answer,
+    }));
+  });
+  return scoreAnswers(answered, null).accuracy;
+}
+
+function compare(
+  expected: readonly Trace[],
+  plain: readonly Trace[],
+  found: readonly Trace[],
+): Omit<ProbeResult, "accuracy"> {
   const result = { positions: 0, difference: 0, effect: 0, magnitude: 0, changedChoices: 0 };
   for (const [k, { logits }] of expected.entries()) {
     for (const [place, scores] of logits.entries()) {
@@ -171,6 +227,13 @@ function compare(expected: readonly Trace[], plain: readonly Trace[], found: rea
 /** Differences of this share of the logits' size are float32's own. */
 const NOISE = 1e-5;
 
-/** Whether merging kept the adapters' effect: what differs is at most `tolerance` of what they change. */
-export const isFaithful = ({ difference, effect, magnitude }: ProbeResult, tolerance: number): boolean =>
-  difference <= tolerance * effect + NOISE * magnitude;
+/**
+ * Whether merging kept the adapters' effect: logits differ by at most `tolerance` of what they change, and not more right
+ * answers are lost than a percentage point.
+ */
+export const isFaithful = (
+  { difference, effect, magnitude, accuracy }: ProbeResult,
+  tolerance: number,
+): boolean =>
+  difference <= tolerance * effect + NOISE * magnitude &&
+  (accuracy === null || accuracy.merged >= accuracy.separate - MOST_LOST);

@@ -162,15 +162,23 @@ function reportText({
       ["largest effect of the adapters", significant(probe.effect)],
       ["other likeliest token", `${probe.changedChoices} of ${probe.positions}`],
     );
+    if (probe.accuracy) {
+      const { rows, separate, merged } = probe.accuracy;
+      lines.push(["right answers", `${significant(merged)} % of ${rows}, ${significant(separate)} % before`]);
+    }
   } else if (merged) lines.push(["logits", "not compared (--no-probe)"]);
   lines.push([format, out]);
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
 }
 
-async function promptsOf(probe: string | false | undefined): Promise<readonly string[] | null> {
+async function promptsOf(
+  probe: string | false | undefined,
+): Promise<NonNullable<ExportOptions["prompts"]> | null> {
   if (probe === false) return null;
-  if (probe === undefined) return (await import("../../export/probe-prompts.js")).PROBE_PROMPTS;
+  if (probe === undefined) {
+    return (await import("../../export/probe-prompts.js")).PROBE_PROMPTS.map((text) => ({ text }));
+  }
   return (await import("../../export/probe.js")).readPrompts(probe);
 }
 
