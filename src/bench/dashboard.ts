@@ -3,9 +3,9 @@
  * open in a browser (where one is installed), in turn during one and the same run.
  */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { RunCatalog } from "../dashboard/catalog.js";
 import { RunControl } from "../dashboard/run-control.js";
@@ -14,6 +14,7 @@ import { resolveConfig } from "../experiment/config.js";
 import { launch } from "../runs/launch.js";
 import { RunFolder } from "../runs/run-folder.js";
 import { median } from "./apart.js";
+import { findBrowser, openBrowser } from "./browser.js";
 
 const PHASE_MILLISECONDS = 10_000;
 /** After a change of what is open, before it is measured. */
@@ -64,23 +65,12 @@ async function openStream(folder: RunFolder): Promise<() => Promise<void>> {
   };
 }
 
-function findChromium(): string | null {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  const found =
-    process.env.NLORA_CHROMIUM ?? folders.map((folder) => join(folder, "chromium")).find(existsSync);
-  return found ?? null;
-}
-
 async function pageArm(): Promise<Arm | null> {
-  const program = findChromium();
+  const program = findBrowser();
   if (program === null) return null;
-  const { chromium } = await import("playwright-core");
   const open = async (folder: RunFolder) => {
     const { server } = await serve(folder);
-    const browser = await chromium.launch({
-      executablePath: program,
-      args: ["--no-sandbox", "--disable-gpu"],
-    });
+    const browser = await openBrowser(program);
     const page = await browser.newPage();
     await page.goto(server.address);
     return async () => {

@@ -379,10 +379,12 @@ describe("the comparison of logits", () => {
       return join(root, name);
     };
     expect(readPrompts(file("p.txt", "one\r\n\n two \n"))).toEqual([{ text: "one" }, { text: " two " }]);
-    expect(readPrompts(file("p.jsonl", '{"input":"a","output":"b"}\n{"prompt":"c","target":"d"}\n'))).toEqual([
-      { text: "a", answer: "b" },
-      { text: "c", answer: "d" },
-    ]);
+    expect(readPrompts(file("p.jsonl", '{"input":"a","output":"b"}\n{"prompt":"c","target":"d"}\n'))).toEqual(
+      [
+        { text: "a", answer: "b" },
+        { text: "c", answer: "d" },
+      ],
+    );
     expect(() => readPrompts(file("e.jsonl", '{"x":1}\n'))).toThrow(/e.jsonl:1: expected an object with/);
     expect(() => readPrompts(file("b.jsonl", "{\n"))).toThrow(/b.jsonl:1: not valid JSON/);
     expect(() => readPrompts(file("n.txt", "\n"))).toThrow(DataError);

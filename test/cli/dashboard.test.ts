@@ -14,8 +14,8 @@ import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
+import { findBrowser, openBrowser } from "../../src/bench/browser.js";
 import { packageRoot } from "../../src/tensor/native.js";
-import { findBrowser, openBrowser } from "../support/browser.js";
 import { nlora, TASKS, tinyConfig, writeConfig, writeTasks } from "../support/command-line.js";
 import {
   accuracyEvent,

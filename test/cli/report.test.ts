@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findBrowser, openBrowser } from "../support/browser.js";
+import { findBrowser, openBrowser } from "../../src/bench/browser.js";
 import { type Finished, nlora } from "../support/command-line.js";
 import { writeJournalledRun } from "../support/journalled-run.js";
 import { parseSvg } from "../support/svg.js";

@@ -1,7 +1,7 @@
-/** A real browser, where one is installed: Debian's chromium or another of its family, found in PATH or by NLORA_CHROMIUM. */
+/** A real browser, for tests and benchmarks, where one is installed: Debian's chromium or another of its family, found in PATH or by NLORA_CHROMIUM. */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -23,7 +23,8 @@ function isProgram(path: string): boolean {
 }
 
 /** Starts it with a profile of its own and nothing running in the background. */
-export function openBrowser(program: string): Promise<Browser> {
+export async function openBrowser(program: string): Promise<Browser> {
+  const { chromium } = await import("playwright-core");
   return chromium.launch({
     executablePath: program,
     args: [
