@@ -10,8 +10,9 @@ import { readPeft, writePeft } from "../io/peft.js";
 import { type BaseModel, baseModel } from "../io/provenance.js";
 import { SafetensorsFile, writeSafetensors } from "../io/safetensors.js";
 import type { ActiveMethod, FinishedTask, Saves, TaskState } from "../methods/method.js";
+import { createMethod } from "../methods/registry.js";
 import type { LanguageModel } from "../models/language-model.js";
-import type { RunFolder, SavedKind, TaskPlace } from "../runs/run-folder.js";
+import { RunFolder, type SavedKind, type TaskPlace } from "../runs/run-folder.js";
 import type { Device } from "../tensor/dtype.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -132,6 +133,16 @@ export function finishedTask(
     weights: () => onDevice(readModelWeights(existing("models", "model")), device),
     state: () => readState(existing("state", "state"), device),
   };
+}
+
+/** The method of a run whose tasks `finished` are, ready to answer with `model`. The caller disposes of it. */
+export function methodOfRun(path: string, finished: readonly string[], model: LanguageModel): ActiveMethod {
+  const folder = new RunFolder(path);
+  const { lora, method: options } = folder.readConfig();
+  const tasks = finished.map((name) => ({ name, labels: null, train: [] }));
+  const method = createMethod({ model, lora, options, tasks, startFrom: [], reference: null });
+  method.restore(finished.map((name, index) => finishedTask({ folder, model }, { name, index })));
+  return method;
 }
 
 function onDevice(tensors: Readonly<Record<string, Tensor>>, device: Device): Record<string, Tensor> {

@@ -98,7 +98,9 @@ export class LocalEngine implements Engine {
     this.#states.use(state);
     const { model } = this.#states;
     const rows = prompts.map((prompt) => ({ source: [...prompt] }));
-    const decoding = inference(() => model.startDecoding(promptsOf(rows, model)));
+    const decoding = inference(() =>
+      model.startDecoding({ ...promptsOf(rows, model), prefix: this.#states.prefix(rows) }),
+    );
     return beamSearch(decoding, { ...options, endIds: model.endIds });
   }
 

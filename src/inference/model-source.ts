@@ -2,15 +2,18 @@
  * What is to be run: a model's folder and, on top of it, states made of adapters (those of a run after each task, or
  * adapters named by hand). Plain values, found without the engine, which may be in another process.
  */
-import { existsSync } from "node:fs";
-import { basename, resolve } from "node:path";
-import { UsageError } from "../errors.js";
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { RunError, UsageError } from "../errors.js";
+import type { Config } from "../experiment/config.js";
 import { findModel } from "../experiment/prepare.js";
 import type { HubOptions } from "../hub/snapshot.js";
 import { peftMetadata } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
+import { METHOD_FACTS } from "../methods/facts.js";
+import { trainsPrompts } from "../methods/options.js";
 import { RunFolder } from "../runs/run-folder.js";
-import { isRunFolder, runState } from "../runs/run-state.js";
+import { finishedTasks, isRunFolder, runState, taskIndex } from "../runs/run-state.js";
 
 /** The model as it is after some adapters. */
 export interface ModelState {
@@ -18,6 +21,17 @@ export interface ModelState {
   readonly id: string;
   /** Adapter folders whose updates are added to the base model's weights; none: the base model. */
   readonly adapters: readonly string[];
+  /** Of a method that trains prompts: what of which run stands before every question. */
+  readonly prompts?: TrainedPrompts;
+}
+
+export interface TrainedPrompts {
+  /** The run's folder. */
+  readonly run: string;
+  /** Names of its finished tasks. */
+  readonly finished: readonly string[];
+  /** The task, from 0, as whose rows questions are answered. */
+  readonly index: number;
 }
 
 export interface ModelSource {
@@ -84,14 +98,83 @@ async function sourceOfRun(run: string, { task, adapters = [], hub }: SourceOpti
       hint: "name the run's base model instead, and every adapter",
     });
   }
-  const { tasks, config } = runState(run);
-  const states = tasks.map((name, index): ModelState => {
+  const folder = new RunFolder(run);
+  const config = folder.readConfig();
+  const revision = folder.readRecord()?.modelRevision ?? null;
+  const models = savedModels(folder);
+  if (models.length > 0 && task !== "0") return savedModel(folder, models, task);
+  const base: ModelState = { id: nameOf(config.model), adapters: [] };
+  const states =
+    models.length > 0
+      ? []
+      : trainsPrompts(config.method)
+        ? promptStates(folder, config, task)
+        : adapterStates(run);
+  const last = task === undefined || task === "0" ? null : runTask(folder, task);
+  const wanted = last === null ? states.at(-1)! : states.find(({ id }) => id === idOf(folder, last))!;
+  return {
+    folder: await findModel(config, hub, revision),
+    states: [base, ...states],
+    preferred: task === "0" ? base.id : wanted.id,
+    notes: [],
+  };
+}
+
+/** Place of a task that `--task` names. */
+const runTask = (folder: RunFolder, task: string): number =>
+  taskIndex(task, finishedTasks(folder), folder.readRecord()!.tasks);
+
+const idOf = (folder: RunFolder, index: number): string => `${index + 1}-${finishedTasks(folder)[index]}`;
+
+function adapterStates(run: string): ModelState[] {
+  return runState(run).tasks.map((name, index): ModelState => {
     const { start, adapters: own } = runState(run, name);
     return { id: `${index + 1}-${name}`, adapters: [...start.map(({ folder }) => folder), ...own] };
   });
-  const revision = new RunFolder(run).readRecord()?.modelRevision ?? null;
-  const base: ModelState = { id: nameOf(config.model), adapters: [] };
-  const chosen = task === "0" ? base : states[runState(run, task).tasks.length - 1]!;
-  const folder = await findModel(config, hub, revision);
-  return { folder, states: [base, ...states], preferred: chosen.id, notes: [] };
+}
+
+/** One state per task where every task is asked in its own way, else the one after the last task, which is all that is kept. */
+function promptStates(folder: RunFolder, { method }: Config, task: string | undefined): ModelState[] {
+  const finished = finishedTasks(folder);
+  if (finished.length === 0) throw new RunError(`${folder.path}: no task of this run is finished`);
+  const { title, needsTaskIdentity } = METHOD_FACTS[method.name];
+  const last = finished.length - 1;
+  if (!needsTaskIdentity && task !== undefined && task !== "0" && runTask(folder, task) !== last) {
+    throw new RunError(`${folder.path}: ${title} keeps its prompts as they are after the last task alone`, {
+      hint: "leave --task out",
+    });
+  }
+  return finished.flatMap((name, index) =>
+    needsTaskIdentity || index === last
+      ? [{ id: `${index + 1}-${name}`, adapters: [], prompts: { run: folder.path, finished, index } }]
+      : [],
+  );
+}
+
+const modelsOf = (folder: RunFolder): string => join(folder.path, "models");
+
+/** Models that a method of all weights has saved in the run, `<k>-<task>`, in the order of training. */
+function savedModels(folder: RunFolder): string[] {
+  const path = modelsOf(folder);
+  const names = existsSync(path) ? readdirSync(path).filter((name) => /^\d+-/.test(name)) : [];
+  return names.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
+}
+
+function savedModel(folder: RunFolder, models: readonly string[], task: string | undefined): ModelSource {
+  const found =
+    task === undefined
+      ? models.at(-1)
+      : models.find((name) => name.replace(/^\d+-/, "") === task || name.startsWith(`${task}-`));
+  if (found === undefined) {
+    throw new UsageError(
+      `--task: ${folder.path} has no model of task ${task}; there are ${models.join(", ")}`,
+    );
+  }
+  const others = models.filter((name) => name !== found).map((name) => join(modelsOf(folder), name));
+  return {
+    folder: join(modelsOf(folder), found),
+    states: [{ id: found, adapters: [] }],
+    preferred: found,
+    notes: others.length === 0 ? [] : [`this is the model of ${found}; others are ${others.join(", ")}`],
+  };
 }

@@ -1,55 +1,77 @@
-/** One model in several states: its weights once, and per state which low-rank additions are attached to its layers. */
+/**
+ * One model in several states: its weights once, and per state which low-rank additions are attached to its layers, or which
+ * trained prompts stand before what it is asked.
+ */
 import { stackAdapters } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { checkFit, disposeDelta, moveDelta } from "../adapters/lora.js";
 import { ConfigError } from "../errors.js";
+import { methodOfRun } from "../experiment/saved-task.js";
 import { readPeft } from "../io/peft.js";
+import type { ActiveMethod, Source } from "../methods/method.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { loadModel } from "../models/registry.js";
 import type { LowRankAddition } from "../nn/linear.js";
 import type { Device, DType } from "../tensor/dtype.js";
 import { inference } from "../tensor/grad.js";
-import type { ModelSource } from "./model-source.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { ModelSource, TrainedPrompts } from "./model-source.js";
 
 /** By layer. */
 type Additions = ReadonlyMap<string, LowRankAddition>;
 
+interface State {
+  readonly additions: Additions;
+  readonly prompts: TrainedPrompts | null;
+}
+
 export class ModelStates {
-  readonly #states: ReadonlyMap<string, Additions>;
+  readonly #states: ReadonlyMap<string, State>;
+  /** Of runs that trained prompts, by the run's folder. */
+  readonly #methods: ReadonlyMap<string, ActiveMethod>;
   /** Layers that some state changes. */
   readonly #changed: ReadonlySet<string>;
   readonly #stacks: readonly Stack[];
   #current: string | null = null;
+  /** What makes the prompts of the current state; null: it has none. */
+  #asking: ActiveMethod | null = null;
 
   private constructor(
     readonly model: LanguageModel,
-    states: ReadonlyMap<string, Additions>,
+    states: ReadonlyMap<string, State>,
     stacks: readonly Stack[],
+    methods: ReadonlyMap<string, ActiveMethod>,
   ) {
     this.#states = states;
     this.#stacks = stacks;
-    this.#changed = new Set([...states.values()].flatMap((additions) => [...additions.keys()]));
+    this.#methods = methods;
+    this.#changed = new Set([...states.values()].flatMap(({ additions }) => [...additions.keys()]));
   }
 
-  /** Loads the model and its adapters. Throws a CheckpointError for what does not fit. */
+  /** Loads the model, its adapters and its prompts. Throws a CheckpointError for what does not fit. */
   static open(source: ModelSource, dtype: DType, device: Device): ModelStates {
     const model = loadModel(source.folder, dtype, device);
     const stacks: Stack[] = [];
+    const methods = new Map<string, ActiveMethod>();
     try {
       // States that begin with the same adapters share them: the longest list is stacked, the others are its beginnings.
       const states = source.states
         .toSorted((a, b) => b.adapters.length - a.adapters.length)
-        .map(({ id, adapters }): [string, Additions] => {
-          if (adapters.length === 0) return [id, new Map()];
+        .map(({ id, adapters, prompts = null }): [string, State] => {
+          if (prompts && !methods.has(prompts.run)) {
+            methods.set(prompts.run, methodOfRun(prompts.run, prompts.finished, model));
+          }
+          if (adapters.length === 0) return [id, { additions: new Map(), prompts }];
           let stack = stacks.find(({ folders }) => adapters.every((folder, i) => folders[i] === folder));
           if (!stack) {
             stack = Stack.read(adapters, model, device);
             stacks.push(stack);
           }
-          return [id, stack.beginning(adapters.length)];
+          return [id, { additions: stack.beginning(adapters.length), prompts }];
         });
-      return new ModelStates(model, new Map(states), stacks);
+      return new ModelStates(model, new Map(states), stacks, methods);
     } catch (error) {
+      for (const method of methods.values()) method.dispose();
       for (const stack of stacks) stack.dispose();
       model.dispose();
       throw error;
@@ -63,17 +85,28 @@ export class ModelStates {
   /** Makes the model the one in this state, until the next call. */
   use(id: string): void {
     if (id === this.#current) return;
-    const additions = this.#states.get(id);
-    if (!additions)
-      throw new ConfigError(`there is no state ${id} among ${[...this.#states.keys()].join(", ")}`);
+    const state = this.#states.get(id);
+    if (!state) throw new ConfigError(`there is no state ${id} among ${[...this.#states.keys()].join(", ")}`);
     for (const name of this.#changed) {
-      const addition = additions.get(name);
+      const addition = state.additions.get(name);
       this.model.linears.get(name)!.additions = addition ? [addition] : [];
+    }
+    this.#asking = null;
+    if (state.prompts) {
+      const { run, finished, index } = state.prompts;
+      this.#asking = this.#methods.get(run)!;
+      this.#asking.activate({ name: finished[index]!, index });
     }
     this.#current = id;
   }
 
+  /** What stands before the tokens of some rows in the state in use; null: nothing. Belongs to the open scope. */
+  prefix(rows: readonly Source[]): Tensor | null {
+    return this.#asking?.prefix(rows) ?? null;
+  }
+
   dispose(): void {
+    for (const method of this.#methods.values()) method.dispose();
     for (const name of this.#changed) this.model.linears.get(name)!.additions = [];
     for (const stack of this.#stacks) stack.dispose();
     this.model.dispose();

@@ -198,7 +198,9 @@ export class Scheduler {
 
   #start(prompts: readonly (readonly number[])[]): Decoding {
     const rows = prompts.map((prompt) => ({ source: [...prompt] }));
-    return inference(() => this.#model.startDecoding(promptsOf(rows, this.#model)));
+    return inference(() =>
+      this.#model.startDecoding({ ...promptsOf(rows, this.#model), prefix: this.#states.prefix(rows) }),
+    );
   }
 
   /** One token more of every answer of a state. */

@@ -34,6 +34,12 @@ export interface RunState {
 export const isRunFolder = (path: string): boolean =>
   existsSync(join(path, "config.yaml")) && !existsSync(join(path, PEFT_FILES.config));
 
+/** The tasks of a run that are finished, in the order of training. */
+export function finishedTasks(folder: RunFolder): string[] {
+  const record = folder.readRecord();
+  return record === null ? [] : record.tasks.slice(0, nextTask(readJournal(folder.journalFile)));
+}
+
 /**
  * The state of a run after a task: its name, its number from 1, or null for the last one that is finished. Throws a
  * RunError when nothing is finished or a folder is missing, a UsageError when there is no such finished task.
@@ -42,16 +48,16 @@ export function runState(path: string, task: string | null = null): RunState {
   const folder = new RunFolder(path);
   const config = folder.readConfig();
   const record = folder.readRecord();
-  const finished = record === null ? [] : record.tasks.slice(0, nextTask(readJournal(folder.journalFile)));
+  const finished = finishedTasks(folder);
   if (finished.length > 0 && !existsSync(join(folder.path, "adapters"))) {
     throw new RunError(`${folder.path}: the method ${config.method.name} keeps no adapters`, {
       hint: trainsPrompts(config.method)
-        ? "Its soft prompts, in state/, are no weights: this run can be resumed, and its answers are in predictions/."
+        ? "Its soft prompts, in state/, are no weights: nlora generate and nlora serve take the run as it is."
         : "Models that a run saved are folders for transformers in models/.",
     });
   }
   if (finished.length === 0) throw new RunError(`${folder.path}: no task of this run is finished`);
-  const index = task === null ? finished.length - 1 : indexOf(task, finished, record!.tasks);
+  const index = task === null ? finished.length - 1 : taskIndex(task, finished, record!.tasks);
   const folders = finished
     .slice(0, index + 1)
     .map((name, k) => existing(folder.taskFolder("adapters", { index: k, name })));
@@ -71,7 +77,8 @@ export function runState(path: string, task: string | null = null): RunState {
   };
 }
 
-function indexOf(task: string, finished: readonly string[], all: readonly string[]): number {
+/** Place of a finished task, from 0, by its name or its number from 1. Throws a UsageError when there is none. */
+export function taskIndex(task: string, finished: readonly string[], all: readonly string[]): number {
   const named = all.indexOf(task);
   const index = named >= 0 ? named : /^\d+$/.test(task) ? Number(task) - 1 : -1;
   if (index >= 0 && index < finished.length) return index;
