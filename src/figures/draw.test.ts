@@ -292,11 +292,11 @@ describe("scattered points and sweeps", () => {
     );
     const svg = parseSvg(draw(sparsityCollisionForgetting(points)));
     expectPoints(
-      readMarks(panel(svg, "Collisions at |ΔW| > 1e−3 over sparsity")),
+      readMarks(panel(svg, "ACR over GSR, |ΔW| > 1e−3")),
       points.map(({ label, gsr, acr }) => [label, gsr, acr.abs] as const),
     );
     expectPoints(
-      readMarks(panel(svg, "Forgetting over collisions at |ΔW| > 0.4 rms")),
+      readMarks(panel(svg, "Forgetting over ACR, |ΔW| > 0.4 rms")),
       points.map(({ label, acr, forgetting }) => [label, acr.relRms, forgetting] as const),
     );
   });

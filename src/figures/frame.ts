@@ -27,9 +27,12 @@ export function text(content: string, x: number, y: number, attributes: Attribut
   return element("text", { x: place(x), y: place(y), ...attributes }, content);
 }
 
+/** Bold letters are so much wider. */
+const BOLD = 1.1;
+
 /** The title in lines of at most that width. */
 export function titleOf(title: string, width: number): Body {
-  const lines = wrapped(title, width - 16, 14).slice(0, 2);
+  const lines = wrapped(title, (width - 16) / BOLD, 14).slice(0, 2);
   const markup = group(
     "ink",
     { fill: "currentColor", "font-size": 14, "font-weight": 600 },

@@ -57,7 +57,7 @@ export function join(content: Content): string {
 /** A coordinate: hundredths of a pixel are plenty. */
 export const place = (value: number): number => Math.round(value * 100) / 100 + 0;
 
-/** About how wide a text is at a font size, in pixels: letters of a system font on average. */
+/** About how wide a text is at a font size, in pixels: letters of the widest of the usual system fonts, on average. */
 export function textWidth(text: string, size = 12): number {
   let width = 0;
   for (const letter of text) width += widthOf(letter);
@@ -74,8 +74,8 @@ function widthOf(letter: string): number {
   )
     return 1.05;
   if (/[iljtfrI.,:;'|!()[\]\s/-]/.test(letter)) return 0.36;
-  if (/[mwMW@%]/.test(letter)) return 0.86;
-  return /\p{Lu}/u.test(letter) ? 0.69 : 0.58;
+  if (/[mwMW@%]/.test(letter)) return 0.95;
+  return /\p{Lu}/u.test(letter) ? 0.72 : 0.62;
 }
 
 /** A text cut with an ellipsis to about that many pixels. */

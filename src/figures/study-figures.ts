@@ -142,7 +142,7 @@ export function sparsityCollisionForgetting(points: readonly SparsityPoint[]): P
         [{ label: "GSR (small is sparse)" }, { label: rate, min: 0 }],
         ({ gsr, acr }) => [gsr, acr[reading]],
         [
-          `Collisions at ${name} over sparsity`,
+          `ACR over GSR, ${name}`,
           `Average collision rate at ${name} over the generalised sparsity rate.`,
         ],
       ),
@@ -154,7 +154,7 @@ export function sparsityCollisionForgetting(points: readonly SparsityPoint[]): P
         ],
         ({ acr, forgetting }) => [acr[reading], forgetting],
         [
-          `Forgetting over collisions at ${name}`,
+          `Forgetting over ACR, ${name}`,
           `Forgetting rate over the average collision rate at ${name}.`,
         ],
       ),
