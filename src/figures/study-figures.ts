@@ -141,10 +141,7 @@ export function sparsityCollisionForgetting(points: readonly SparsityPoint[]): P
         `sparsity-${reading}`,
         [{ label: "GSR (small is sparse)" }, { label: rate, min: 0 }],
         ({ gsr, acr }) => [gsr, acr[reading]],
-        [
-          `ACR over GSR, ${name}`,
-          `Average collision rate at ${name} over the generalised sparsity rate.`,
-        ],
+        [`ACR over GSR, ${name}`, `Average collision rate at ${name} over the generalised sparsity rate.`],
       ),
       panel(
         `forgetting-${reading}`,
@@ -153,10 +150,7 @@ export function sparsityCollisionForgetting(points: readonly SparsityPoint[]): P
           { label: "forgetting rate (F.Ra), points", min: 0 },
         ],
         ({ acr, forgetting }) => [acr[reading], forgetting],
-        [
-          `Forgetting over ACR, ${name}`,
-          `Forgetting rate over the average collision rate at ${name}.`,
-        ],
+        [`Forgetting over ACR, ${name}`, `Forgetting rate over the average collision rate at ${name}.`],
       ),
     ]),
     notes: ["GSR of one equal magnitude everywhere is 1. One point per order, mean over seeds."],
