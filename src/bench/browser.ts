@@ -1,4 +1,7 @@
-/** A real browser, for tests and benchmarks, where one is installed: Debian's chromium or another of its family, found in PATH or by NLORA_CHROMIUM. */
+/**
+ * A real browser, for tests and benchmarks, where one is installed: Debian's chromium or another of its family, found in
+ * PATH or by NLORA_CHROMIUM.
+ */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Browser } from "playwright-core";

@@ -130,7 +130,10 @@ export function createDashboard({ host, token, catalog, control, closing }: Dash
   app.post("/api/runs/:id/stop", (context) => {
     const { folder } = viewOf(context).entry;
     if (!control.stop(folder)) {
-      throw new Refusal(409, "no process of this machine trains this run: stop it where it was started");
+      throw new Refusal(
+        409,
+        "no process of this machine trains this run: stop it where it was started, or resume it if its process is gone",
+      );
     }
     return context.json({});
   });

@@ -100,31 +100,31 @@ async function sourceOfRun(run: string, { task, adapters = [], hub }: SourceOpti
   }
   const folder = new RunFolder(run);
   const config = folder.readConfig();
-  const revision = folder.readRecord()?.modelRevision ?? null;
+  const record = folder.readRecord();
   const models = savedModels(folder);
   if (models.length > 0 && task !== "0") return savedModel(folder, models, task);
+  const finished = finishedTasks(folder);
+  if (record === null || finished.length === 0) {
+    throw new RunError(`${folder.path}: no task of this run is finished`, {
+      hint: "go on with it by nlora train --resume",
+    });
+  }
+  const last = finished.length - 1;
+  const index = task === undefined || task === "0" ? last : taskIndex(task, finished, record.tasks);
   const base: ModelState = { id: nameOf(config.model), adapters: [] };
   const states =
     models.length > 0
       ? []
       : trainsPrompts(config.method)
-        ? promptStates(folder, config, task)
+        ? promptStates(folder, config, finished, index)
         : adapterStates(run);
-  const last = task === undefined || task === "0" ? null : runTask(folder, task);
-  const wanted = last === null ? states.at(-1)! : states.find(({ id }) => id === idOf(folder, last))!;
   return {
-    folder: await findModel(config, hub, revision),
+    folder: await findModel(config, hub, record.modelRevision ?? null),
     states: [base, ...states],
-    preferred: task === "0" ? base.id : wanted.id,
+    preferred: task === "0" ? base.id : `${index + 1}-${finished[index]}`,
     notes: [],
   };
 }
-
-/** Place of a task that `--task` names. */
-const runTask = (folder: RunFolder, task: string): number =>
-  taskIndex(task, finishedTasks(folder), folder.readRecord()!.tasks);
-
-const idOf = (folder: RunFolder, index: number): string => `${index + 1}-${finishedTasks(folder)[index]}`;
 
 function adapterStates(run: string): ModelState[] {
   return runState(run).tasks.map((name, index): ModelState => {
@@ -134,12 +134,15 @@ function adapterStates(run: string): ModelState[] {
 }
 
 /** One state per task where every task is asked in its own way, else the one after the last task, which is all that is kept. */
-function promptStates(folder: RunFolder, { method }: Config, task: string | undefined): ModelState[] {
-  const finished = finishedTasks(folder);
-  if (finished.length === 0) throw new RunError(`${folder.path}: no task of this run is finished`);
+function promptStates(
+  folder: RunFolder,
+  { method }: Config,
+  finished: readonly string[],
+  wanted: number,
+): ModelState[] {
   const { title, needsTaskIdentity } = METHOD_FACTS[method.name];
   const last = finished.length - 1;
-  if (!needsTaskIdentity && task !== undefined && task !== "0" && runTask(folder, task) !== last) {
+  if (!needsTaskIdentity && wanted !== last) {
     throw new RunError(`${folder.path}: ${title} keeps its prompts as they are after the last task alone`, {
       hint: "leave --task out",
     });

@@ -1,6 +1,7 @@
 /**
  * The training process: receives one configuration, runs it, writes every event to the journal and reports it. Between
- * events the event loop turns once, so that a stop message, a signal or a request in the folder is heard after the current step.
+ * events the event loop turns once, so that a stop message, a signal or a request in the folder is heard after the
+ * current step.
  */
 import { writeFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";

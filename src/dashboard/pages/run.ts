@@ -131,7 +131,7 @@ function drawActions(
     stop.id = "stop";
     made.push(stop, element("span", { class: "quiet" }, "Trained by another process."));
   } else if (isUnderWay && !isSilent(run)) {
-    made.push(element("span", { class: "quiet" }, "Trained on another machine: stop it there."));
+    made.push(element("span", { class: "quiet" }, "No process of this machine trains it."));
   } else if (run.isHere || run.isElsewhere) {
     // Its process writes its last words.
     made.push(element("span", { class: "quiet" }, "Ending."));
