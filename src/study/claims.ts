@@ -187,7 +187,9 @@ function sparsityClaims(runs: readonly FinishedRun[], rows: readonly RowSummary[
     ...factors.map(([claim, needed, figure]) =>
       factorClaim(claim, needed, other[figure].mean, own[figure].mean),
     ),
-    { ...lower, measured: `by ${lower.measured}: ${forgetting.join(" against ")}` },
+    less.mean === null
+      ? lower
+      : { ...lower, measured: `by ${lower.measured}: ${forgetting.join(" against ")}` },
   ];
 }
 
