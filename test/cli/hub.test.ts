@@ -1,5 +1,6 @@
 /** Models and datasets from a hub on this machine, fetched by real processes. Needs `npm run build`. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
@@ -7,7 +8,7 @@ import { builtinModel } from "../../src/hub/resolve.js";
 import type { HubProgress, RunEvent } from "../../src/learn/events.js";
 import type { RunRecord } from "../../src/runs/record.js";
 import { nlora, tinyConfig, writeConfig, writeTasks } from "../support/command-line.js";
-import { COMMIT, HubServer, large, type StoredFile, sha256, small } from "../support/hub-server.js";
+import { COMMIT, HubServer, large, type StoredFile, send, sha256, small } from "../support/hub-server.js";
 
 const root = mkdtempSync(join(tmpdir(), "nlora-cli-hub-"));
 const MODEL = Object.fromEntries(
@@ -61,6 +62,17 @@ it("a download that was killed is gone on with, and two at once fetch nothing tw
   expect(killed.status).toBeNull();
   expect(existsSync(join(snapshots, COMMIT, "model.safetensors"))).toBe(false);
 
+  // The rest is sent only when both are under way: one that starts after the other has all has nothing to say.
+  const lists = server.asked("list").length;
+  server.intercept = ({ place, url, headers }, response) => {
+    if (place !== "store" || !url.includes(sha256(WEIGHTS))) return false;
+    const waiting = setInterval(() => {
+      if (server.asked("list").length < lists + 2) return;
+      clearInterval(waiting);
+      setTimeout(() => send(WEIGHTS, { headers } as IncomingMessage, response), 500);
+    }, 20);
+    return true;
+  };
   const both = await Promise.all([1, 2].map(() => nlora(root, ["download", "org/tiny"])));
   for (const { status, stdout, stderr } of both) {
     expect(stdout).toBe(`${join(snapshots, COMMIT)}\n`);
