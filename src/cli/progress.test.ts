@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { LengthReport, RunEvent } from "../learn/events.js";
 import { RunProgress } from "../runs/progress.js";
-import { activityOf, figuresOf } from "./progress.js";
+import { activityOf, alarmLine, figuresOf } from "./progress.js";
 
 const lengths = (task: string, split: "train" | "test", rows: number): LengthReport => {
   return { task, split, rows, median: 1, p95: 1, max: 1, truncated: 0, limit: 512, targetsTruncated: 0 };
@@ -116,4 +116,12 @@ it("knows the pace of a run that it finds going on from the time since its start
   expect(progress.secondsLeft()).toBeCloseTo(26 * 3 + 130 * 0.1);
   progress.update(step(5), 0, 1003);
   expect(progress.secondsLeft()).toBeCloseTo(25 * 3 + 130 * 0.1);
+});
+
+it("says of an alarm where it was, since when, and what has changed", () => {
+  const alarm = { type: "alarm", task: "b", index: 1, row: 176, since: 160, distance: 40 } as const;
+  expect(alarmLine({ ...alarm, kind: "answers" })).toBe(
+    "alarm at row 176, the losses have risen since row 160: other answers to such inputs",
+  );
+  expect(alarmLine({ ...alarm, kind: null })).toBe("alarm at row 176, the losses have risen since row 160");
 });

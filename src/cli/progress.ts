@@ -56,3 +56,10 @@ export function taskEndLine(
   const after = measured.length === 0 ? "" : `; accuracy: ${measured.join(", ")}`;
   return `task ${event.index + 1}/${tasks.length} ${event.task} trained in ${duration(event.seconds)}${after}`;
 }
+
+/** One line on a change that was found in a stream without boundaries. */
+export function alarmLine({ row, since, kind }: Extract<RunEvent, { type: "alarm" }>): string {
+  const what = { inputs: "other inputs", answers: "other answers to such inputs" };
+  const found = kind === null ? "" : `: ${what[kind]}`;
+  return `alarm at row ${row}, the losses have risen since row ${since}${found}`;
+}

@@ -2,7 +2,7 @@
 
 import { fixed } from "../format.js";
 import type { LengthReport } from "../learn/events.js";
-import { METRIC_ROWS } from "../runs/metric-rows.js";
+import { metricsOf } from "../runs/metric-rows.js";
 import type { RunRecord } from "../runs/record.js";
 
 /** Rows under a header, two blanks between columns; the first column is aligned left, the others right. */
@@ -55,7 +55,10 @@ export function metricsTable(
 ): string {
   return table(
     ["metric", ...names],
-    METRIC_ROWS.map(([name, value]) => [name, ...records.map((record) => value(record))]),
+    metricsOf(records).map(({ name, value, format }) => [
+      name,
+      ...records.map((record) => format(value(record))),
+    ]),
   );
 }
 

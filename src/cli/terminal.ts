@@ -6,7 +6,7 @@ import pc from "picocolors";
 import { bytes, fixed } from "../format.js";
 import type { RunEvent } from "../learn/events.js";
 import { RunProgress } from "../runs/progress.js";
-import { activityOf, figuresOf, taskEndLine } from "./progress.js";
+import { activityOf, alarmLine, figuresOf, taskEndLine } from "./progress.js";
 import { lengthsTable } from "./tables.js";
 
 export interface RunView {
@@ -125,6 +125,8 @@ class ProgressView implements RunView {
       case "evaluation":
         this.#accuracies.set(event.task, event.accuracy);
         return [];
+      case "alarm":
+        return [alarmLine(event)];
       case "task-end": {
         const line = taskEndLine(event, this.#tasks, this.#accuracies);
         this.#accuracies.clear();

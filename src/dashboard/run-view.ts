@@ -6,7 +6,7 @@ import type { RunEvent } from "../learn/events.js";
 import { detailsOf, foldRecord } from "../runs/fold-record.js";
 import { History, type HistoryRequest, type RunHistory } from "../runs/history.js";
 import { JournalTail } from "../runs/journal-tail.js";
-import { METRIC_ROWS } from "../runs/metric-rows.js";
+import { metricsOf } from "../runs/metric-rows.js";
 import { RunProgress } from "../runs/progress.js";
 import type { RunRecord } from "../runs/record.js";
 import type { CatalogEntry } from "./catalog.js";
@@ -98,7 +98,9 @@ export class RunView {
       progress: this.#progressOf(live),
       accuracy: record?.accuracy ?? [],
       baseAccuracy: record?.baseAccuracy ?? [],
-      metrics: record ? METRIC_ROWS.map(([name, value]) => [name, value(record)]) : [],
+      metrics: record
+        ? metricsOf([record]).map(({ name, value, format }) => [name, format(value(record))])
+        : [],
       notes: this.#notes,
       error:
         failure && failure === this.#milestones.at(-1)

@@ -127,3 +127,28 @@ test("a drifting stream asks the same all along, and exchanges two labels' meani
     if (phase > 0) expect(meaning.filter((subject, i) => subject !== meanings[phase - 1]![i]).length).toBe(2);
   }
 });
+
+test("a drifting stream that recurs means again what it meant, in other words", () => {
+  const rows = { trainRows: 100, testRows: 5 };
+  const { tasks } = syntheticStream({ kind: "drift", seed: 3, tasks: 5, recurAfter: 2, ...rows });
+  const nouns = SYNTHETIC_TASKS.flatMap(({ cues }) => Object.values(cues).flat());
+  const nounsOf = (phase: number) => {
+    const { labels, train } = tasks[phase]!;
+    return labels!.map((label) => {
+      const texts = train.filter(({ output }) => output === label).map(({ parts }) => parts!.body);
+      // A noun that is beside the point is rarer than one that is not.
+      const counts = nouns.map(
+        (noun) => texts.filter((text) => new RegExp(`\\b${noun}\\b`, "i").test(text)).length,
+      );
+      return nouns[counts.indexOf(Math.max(...counts))]!;
+    });
+  };
+  const groupOf = (noun: string) =>
+    SYNTHETIC_TASKS.flatMap(({ cues }) => Object.values(cues)).findIndex((words) => words.includes(noun));
+  const groups = tasks.map((_, phase) => nounsOf(phase).map(groupOf));
+  expect(groups[2]).toEqual(groups[0]);
+  expect(groups[3]).toEqual(groups[1]);
+  expect(groups[4]).toEqual(groups[0]);
+  expect(groups[1]).not.toEqual(groups[0]);
+  expect(tasks[2]!.train.map(({ input }) => input)).not.toEqual(tasks[0]!.train.map(({ input }) => input));
+});

@@ -19,6 +19,8 @@ export interface SyntheticOptions {
   readonly seed: number;
   /** Tasks of a long stream (default 100), or phases of one that drifts (default 8). */
   readonly tasks?: number;
+  /** Of a stream that drifts: phases after which labels mean again what they meant at first; default: never. */
+  readonly recurAfter?: number;
   /** Rows per task, spread evenly over the labels. */
   readonly trainRows: number;
   readonly testRows: number;
@@ -33,7 +35,7 @@ export function syntheticStream(options: SyntheticOptions): TaskStream {
   }
   const { kind = "bundled" } = options;
   const names = syntheticTaskNames(kind, options.tasks);
-  const words = wordsOf[kind](names, new Rng(options.seed).fork(kind));
+  const words = wordsOf[kind](names, new Rng(options.seed).fork(kind), options.recurAfter);
   return { name: kind, tasks: words.map((each, index) => makeTask(names[index]!, each, options)) };
 }
 
@@ -51,31 +53,37 @@ const SUBJECTS = SYNTHETIC_TASKS.flatMap(({ cues }) => Object.values(cues));
 /** Labels of a task of a long stream. */
 const LONG_LABELS = 3;
 
-const wordsOf: Readonly<Record<SyntheticKind, (names: readonly string[], rng: Rng) => SyntheticTaskWords[]>> =
-  {
-    bundled: () => [...SYNTHETIC_TASKS],
-    // Only a task's name in the prompt tells which of its own names a subject goes under.
-    long: (names, rng) =>
-      names.map((name) => {
-        const labels = rng.shuffle(GROUP_NAMES).slice(0, LONG_LABELS);
-        const subjects = rng.shuffle(SUBJECTS);
-        return grouping(name, Object.fromEntries(labels.map((label, i) => [label, subjects[i]!])), rng);
-      }),
-    // Every phase exchanges the meaning of two labels; the prompt is the same in all of them.
-    drift(names, rng) {
-      const labels = GROUP_NAMES.slice(0, 5);
-      const subjects = rng.shuffle(SUBJECTS).slice(0, labels.length);
-      const templates = rng.pick(SYNTHETIC_TASKS).templates;
-      return names.map((_, phase) => {
-        if (phase > 0) {
-          const [one, other] = rng.shuffle([...subjects.keys()]) as [number, number];
-          [subjects[one], subjects[other]] = [subjects[other]!, subjects[one]!];
-        }
-        const cues = Object.fromEntries(labels.map((label, i) => [label, subjects[i]!]));
-        return { ...grouping("drift", cues, rng), templates };
-      });
-    },
-  };
+type MakeWords = (names: readonly string[], rng: Rng, recurAfter?: number) => SyntheticTaskWords[];
+
+const wordsOf: Readonly<Record<SyntheticKind, MakeWords>> = {
+  bundled: () => [...SYNTHETIC_TASKS],
+  // Only a task's name in the prompt tells which of its own names a subject goes under.
+  long: (names, rng) =>
+    names.map((name) => {
+      const labels = rng.shuffle(GROUP_NAMES).slice(0, LONG_LABELS);
+      const subjects = rng.shuffle(SUBJECTS);
+      return grouping(name, Object.fromEntries(labels.map((label, i) => [label, subjects[i]!])), rng);
+    }),
+  // Every phase exchanges the meaning of two labels; the prompt is the same in all of them.
+  drift(names, rng, recurAfter) {
+    const labels = GROUP_NAMES.slice(0, 5);
+    const subjects = rng.shuffle(SUBJECTS).slice(0, labels.length);
+    const templates = rng.pick(SYNTHETIC_TASKS).templates;
+    const meanings: SyntheticTaskWords["cues"][] = [];
+    return names.map((_, phase) => {
+      if (recurAfter !== undefined && phase >= recurAfter) {
+        return { ...grouping("drift", meanings[phase % recurAfter]!, rng), templates };
+      }
+      if (phase > 0) {
+        const [one, other] = rng.shuffle([...subjects.keys()]) as [number, number];
+        [subjects[one], subjects[other]] = [subjects[other]!, subjects[one]!];
+      }
+      const cues = Object.fromEntries(labels.map((label, i) => [label, subjects[i]!]));
+      meanings.push(cues);
+      return { ...grouping("drift", cues, rng), templates };
+    });
+  },
+};
 
 const grouping = (name: string, cues: SyntheticTaskWords["cues"], rng: Rng): SyntheticTaskWords => ({
   name,

@@ -3,8 +3,8 @@ import { taskOrder } from "../data/orders.js";
 import { syntheticTaskNames } from "../data/synthetic.js";
 import { columnsOf, parseTemplate } from "../data/template.js";
 import { ConfigError } from "../errors.js";
-import { METHOD_FACTS } from "../methods/facts.js";
-import { trainsAllWeights, trainsPrompts } from "../methods/options.js";
+import { METHOD_FACTS, opensAdapters } from "../methods/facts.js";
+import { STANDALONE_NAMES, trainsAllWeights, trainsPrompts } from "../methods/options.js";
 import type { Problem } from "./config-issues.js";
 import type { Config } from "./schema.js";
 
@@ -28,6 +28,7 @@ export function checkConfig(config: Config): Problem[] {
     ...checkMethod(config),
     ...checkTraining(config),
     ...checkStart(config),
+    ...checkOnline(config),
   ];
 }
 
@@ -37,6 +38,12 @@ function* checkData(config: Config): Generator<Problem> {
     yield {
       path: ["data", "tasks"],
       message: "the bundled stream has four tasks; set data.stream to long or drift",
+    };
+  }
+  if (data.kind === "synthetic" && data.stream !== "drift" && data.recurAfter !== null) {
+    yield {
+      path: ["data", "recurAfter"],
+      message: `expected null, labels of the ${data.stream} stream keep their meaning; set data.stream to drift`,
     };
   }
   if (data.kind === "benchmark") {
@@ -184,5 +191,24 @@ function* checkStart({ startFrom }: Config): Generator<Problem> {
   for (const [index, folder] of startFrom.entries()) {
     if (startFrom.indexOf(folder) === index) continue;
     yield { path: ["startFrom", index], message: `the adapter ${folder} is in the list twice` };
+  }
+}
+
+/** Without boundaries there are no settings per task, and what is opened on the way has to be an adapter. */
+function* checkOnline(config: Config): Generator<Problem> {
+  const { online, method, training } = config;
+  if (online === null) return;
+  const { title } = METHOD_FACTS[method.name];
+  if (!opensAdapters(method.name) || "reference" in method) {
+    const able = STANDALONE_NAMES.filter(opensAdapters).join(", ");
+    yield {
+      path: ["online"],
+      message: `expected null, ${title} cannot do without the tasks' boundaries; methods that can: ${able}`,
+    };
+  }
+  const lists = [["training.learningRate", training.learningRate] as const, ...listed("method", method)];
+  for (const [key, value] of lists) {
+    if (!Array.isArray(value)) continue;
+    yield { path: key.split("."), message: "expected one value, online there are no tasks; found a list" };
   }
 }

@@ -192,6 +192,27 @@ describe("errors", () => {
     expect(() => parseConfig(all.replace("ewc,", "ewc, backbone: lora,"), "run.yaml")).not.toThrow();
   });
 
+  it("of a stream without boundaries say what needs them", () => {
+    const config = (method: string, rest = "") =>
+      `method: ${method}\ndata: { kind: synthetic }\nonline: {}\n${rest}`;
+    expect(() => parseConfig(config("n-lora"), "run.yaml")).not.toThrow();
+    expect(errorLines(config("ewc"))[0]).toMatch(
+      /^run\.yaml:3:1: online: expected null, EWC cannot do without the tasks' boundaries; methods that can: inc-lora, o-lora/,
+    );
+    expect(errorLines(config("{ name: norm-matched-lora, reference: a }"))[0]).toMatch(
+      /online: expected null/,
+    );
+    expect(errorLines(config("{ name: n-lora, lambda: [1, 1, 1, 1] }"))[0]).toMatch(
+      /method\.lambda: expected one value, online there are no tasks/,
+    );
+    expect(errorLines("online: { boundaries: sometimes }")[0]).toMatch(
+      /online\.boundaries: expected one of detected, known, none, or \{ every: 200 \}, found "sometimes"/,
+    );
+    expect(errorLines("data: { kind: synthetic, recurAfter: 2 }")[0]).toMatch(
+      /data\.recurAfter: expected null, labels of the bundled stream keep their meaning/,
+    );
+  });
+
   it("of prompts say what does not go with them", () => {
     const lines = errorLines(
       "method: { name: l2p, poolSize: 2, selected: 3 }\nstartFrom: [a]\ndata: { kind: synthetic }\n",

@@ -99,6 +99,10 @@ const synthetic = group({
     .nullable()
     .default(null)
     .describe("tasks of a long stream (null: 100), phases of one that drifts (null: 8)"),
+  recurAfter: whole({ min: 2 })
+    .nullable()
+    .default(null)
+    .describe("stream drift: phases after which labels mean again what they meant at first; null: never"),
   trainRows: whole({ min: 1 }).default(1000).describe("generated training rows per task"),
   testRows: whole({ min: 1 }).default(200).describe("generated test rows per task"),
 });

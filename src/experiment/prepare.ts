@@ -82,6 +82,7 @@ export async function loadStream(
         trainRows: data.trainRows,
         testRows: data.testRows,
         ...(data.tasks !== null && { tasks: data.tasks }),
+        ...(data.recurAfter !== null && { recurAfter: data.recurAfter }),
       }),
       notes: [],
     };

@@ -6,8 +6,9 @@ import { Tokenizer } from "../io/tokenizer/tokenizer.js";
 import { evaluateTask } from "../learn/evaluate.js";
 import type { HubProgress, RunEvent } from "../learn/events.js";
 import { JOINT_TASK, jointTask, taskContext, trainTask } from "../learn/learn.js";
+import { OnlineLearner } from "../learn/online.js";
 import { METHOD_FACTS } from "../methods/facts.js";
-import type { ActiveMethod } from "../methods/method.js";
+import type { ActiveMethod, Saves } from "../methods/method.js";
 import { trainsAllWeights } from "../methods/options.js";
 import { createMethod } from "../methods/registry.js";
 import { frobeniusNorms, geometrySummary } from "../metrics/geometry.js";
@@ -74,6 +75,7 @@ export async function* runExperiment(
   };
   let method: ActiveMethod | undefined;
   let start: Start | undefined;
+  let online: OnlineLearner | null = null;
   try {
     start = openStart(config, saving.base.name, folder, said, device);
     method = createMethod({
@@ -89,7 +91,9 @@ export async function* runExperiment(
     const places = isJoint
       ? [{ name: JOINT_TASK, index: names.length - 1 }]
       : names.map((name, index) => ({ name, index }));
-    const first = resume ? folder.nextTask(places, method.saves) : 0;
+    const saves = config.online ? ONLINE_SAVES : method.saves;
+    // What an online run knows of its stream is not kept: it starts with the first row again.
+    const first = resume && !config.online ? folder.nextTask(places, saves) : 0;
     if (first > 0) {
       const finished = places.filter(({ index }) => index < first);
       method.restore(finished.map((place) => finishedTask(saving, place)));
@@ -112,7 +116,8 @@ export async function* runExperiment(
     };
     folder.writeRecord(foldRecord(said, details)!);
     const identity = needsTaskIdentity ? [`${title} is told which task a row is of when it answers`] : [];
-    for (const message of [...notes, ...start.notes, ...identity])
+    const anew = resume && config.online ? ["an online run cannot go on in its stream; it starts anew"] : [];
+    for (const message of [...notes, ...start.notes, ...identity, ...anew])
       yield say({ type: "note", level: "info", message });
 
     const limits = encodeOptions(tokenizer, model, config);
@@ -140,40 +145,54 @@ export async function* runExperiment(
     if (config.evaluation.base && first === 0) yield* evaluate(-1);
 
     const rng = new Rng(config.seed);
+    online =
+      config.online &&
+      new OnlineLearner(model, method, tasks, config.online, config.training, rng.fork("online"));
     for (const [turn, place] of places.entries()) {
       const { index } = place;
       if (index < first) continue;
       const task = isJoint ? jointTask(tasks) : tasks[index]!;
       const started = performance.now();
       const own = rng.fork(`task ${index + 1}`);
-      for (const event of trainTask(model, method, task, index, config.training, own)) yield say(event);
+      const learning = online
+        ? online.task(index)
+        : trainTask(model, method, task, index, config.training, own);
+      for (const event of learning) yield say(event);
       const measures = method.measures();
-      const delta = method.afterTask(taskContext(task, index, own));
+      const sum = online?.sum(task.name);
+      const delta = sum ?? method.afterTask(taskContext(task, index, own));
       const seconds = (performance.now() - started) / 1000;
-      saveTask(saving, place, method, delta);
-      method.saved(finishedTask(saving, place));
+      saveTask(saving, place, { ...method, saves }, delta);
+      const deltaNorm = method.deltas && frobeniusNorms(sum ? [sum] : method.deltas.slice(-1))[0]!;
+      if (sum) disposeDelta(sum);
+      else method.saved(finishedTask(saving, place));
       yield* evaluate(index);
       yield say({
         type: "task-end",
         task: task.name,
         index,
         seconds,
-        deltaNorm: method.deltas && frobeniusNorms(method.deltas.slice(-1))[0]!,
+        deltaNorm,
         ...(Object.keys(measures).length > 0 && { measures }),
-        keptBytes: keptBytes(saving, places.slice(0, turn + 1), method),
+        keptBytes: keptBytes(saving, places.slice(0, turn + 1), { ...method, saves }),
       });
-      if (turn > 0) forgetTask(saving, places[turn - 1]!, method);
+      if (turn > 0) forgetTask(saving, places[turn - 1]!, { ...method, saves });
       folder.writeRecord(foldRecord(said, details)!);
     }
+    online?.finish();
     if (method.deltas) details = { ...details, geometry: geometrySummary(method.deltas, start.deltas) };
     yield say({ type: "run-end", time: new Date().toISOString(), status: "done" });
     return foldRecord(said, details)!;
   } finally {
+    online?.dispose();
     method?.dispose();
     for (const delta of start?.deltas ?? []) disposeDelta(delta);
     model.dispose();
   }
 }
+
+/** Of an online run, whose adapters begin and end within tasks: everything so far, as one adapter. */
+const ONLINE_SAVES: Saves = { adapter: "cumulative", weights: null, state: false };
 
 function recordedEngine(): Record<string, unknown> {
   const { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels } = engineReport();

@@ -7,6 +7,41 @@ import { dataSchema, TASK_NAME } from "./data-schema.js";
 /** What a configuration without these groups gets; a setting given on the command line is added to it. */
 export const DEFAULT_GROUPS = { data: { kind: "synthetic" }, method: { name: "n-lora" } } as const;
 
+const BOUNDARIES = "one of detected, known, none, or { every: 200 }";
+
+const onlineSchema = group({
+  boundaries: z
+    .union([choice(["detected", "known", "none"]), group({ every: whole({ min: 1 }) })], {
+      error: BOUNDARIES,
+    })
+    .default("detected")
+    .describe(
+      "where a new adapter is opened: where the losses change, at the tasks' true starts, never, or after so many rows",
+    ),
+  onAlarm: choice(["new-adapter", "roll-back"])
+    .default("new-adapter")
+    .describe("boundaries detected: the open adapter is closed as it is, or as it was before the change"),
+  updates: whole({ min: 1 }).default(1).describe("updates on every batch that arrives"),
+  mixing: whole({ min: 0 })
+    .default(0)
+    .describe("rows around every change in which the two tasks mix; 0: sudden changes"),
+  detector: group({
+    delta: number({ min: 0 })
+      .default(0.005)
+      .describe("what a loss may lie above the mean without counting, in standard deviations"),
+    threshold: number({ above: 0 })
+      .default(30)
+      .describe("how much has to add up for an alarm, in standard deviations"),
+    memory: whole({ min: 2 })
+      .nullable()
+      .default(100)
+      .describe("rows that mean and deviation reach back to, the newest counting most; null: all alike"),
+    warmUp: whole({ min: 1 }).default(32).describe("rows of an adapter before its first alarm"),
+  })
+    .prefault({})
+    .describe("Page-Hinkley test on the losses of the rows"),
+});
+
 export const configSchema = group({
   name: z
     .string({ error: TASK_NAME })
@@ -113,6 +148,10 @@ export const configSchema = group({
       .describe("at most this many steps per task; null: all epochs"),
     logEvery: whole({ min: 1 }).default(1).describe("steps between logged steps"),
   }).prefault({}),
+  online: onlineSchema
+    .nullable()
+    .default(null)
+    .describe("rows arrive once, and nothing says where a task ends; null: task after task"),
   evaluation: group({
     tasks: choice(["all", "seen"])
       .default("all")

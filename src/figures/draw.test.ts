@@ -20,6 +20,7 @@ import {
   lossCurves,
   measureCurves,
   penaltyCurves,
+  prequentialCurve,
 } from "./run-figures.js";
 import { ablations, lambdaSweep, sparsityCollisionForgetting, unseenTask } from "./study-figures.js";
 
@@ -54,6 +55,28 @@ const CURVES = [
     measures: ["density"],
   },
 ];
+
+const ONLINE = {
+  rows: 200,
+  prequentialAccuracy: 41,
+  adapters: 2,
+  curve: [
+    [50, 12],
+    [100, 80],
+    [150, 22.5],
+    [200, 60],
+  ] as const,
+  tasks: ["diary", "scenes"].map((task, k) => ({
+    task,
+    start: 100 * k,
+    prequentialAccuracy: 50,
+    delay: k === 0 ? null : 20,
+    recovery: null,
+  })),
+  alarms: [{ row: 120, since: 100, kind: "inputs" as const, distance: 30 }],
+  falseAlarms: 0,
+  falseAlarmsPer1000: 0,
+};
 
 const spread = (mean: number | null, deviation: number | null = null) => ({ mean, deviation });
 const ABLATIONS = ["NS", "SB", "n-lora"].flatMap((label, i) =>
@@ -433,12 +456,24 @@ describe("adapters", () => {
   });
 });
 
+it("a stream without boundaries shows its answers as they came, its tasks and its alarms", () => {
+  const svg = parseSvg(draw(prequentialCurve(ONLINE)));
+  expectPoints(
+    readMarks(svg),
+    ONLINE.curve.map(([x, y]) => ["the last 50 rows", x, y]),
+  );
+  const text = draw(prequentialCurve(ONLINE));
+  for (const word of ["diary", "scenes", "inputs"]) expect(text).toContain(word);
+  expect(draw(prequentialCurve({ ...ONLINE, alarms: [] }))).not.toContain("Dashed");
+});
+
 const HOSTILE = `<script>alert(1)</script>"'&]]>\u0000\u202e${"x".repeat(300)}`;
 
 const all = (name: string): Figure[] => [
   accuracyOverStream({ ...RUN, tasks: RUN.tasks.map(() => name) }),
   accuracyMatrix({ ...RUN, tasks: RUN.tasks.map(() => name) }),
   lossCurves(CURVES.map((each) => ({ ...each, task: name }))),
+  prequentialCurve({ ...ONLINE, tasks: ONLINE.tasks.map((each) => ({ ...each, task: name })) }),
   ablations(ABLATIONS.map((cell) => ({ ...cell, label: name + cell.label, order: name + cell.order }))),
   lambdaSweep(SWEEP, name),
   sparsityCollisionForgetting([

@@ -1,4 +1,5 @@
 /** The figures of one run: accuracies over its stream, its matrix, and the curves of its training. */
+import type { OnlineSummary } from "../metrics/prequential.js";
 import type { Chart, HeatMap, Point, Series, Span } from "./figure.js";
 
 export interface AccuracyData {
@@ -74,6 +75,27 @@ export function accuracyMatrix(data: AccuracyData): HeatMap {
     ]),
     range: [0, 100],
     unit: "%",
+  };
+}
+
+/** How rows were answered before they were trained on, along a stream that does not say where a task ends. */
+export function prequentialCurve({ rows, tasks, curve, alarms }: OnlineSummary): Chart {
+  return {
+    kind: "chart",
+    id: "prequential",
+    title: "Answered before it was trained on",
+    description: `Accuracy on the last 50 of ${rows} rows as they arrived, with the tasks they came from and ${alarms.length} alarms.`,
+    x: { label: "rows that have arrived", min: 0, max: rows },
+    y: { label: "accuracy, %", min: 0, max: 100 },
+    lines: true,
+    series: [{ name: "the last 50 rows", points: curve.map(([x, y]) => ({ x, y })) }],
+    spans: tasks.map(({ task, start }, k) => ({ from: start, to: tasks[k + 1]?.start ?? rows, label: task })),
+    references: alarms.map(({ row, kind }) => ({ axis: "x", value: row, label: kind ?? "alarm" })),
+    ...(alarms.length > 0 && {
+      notes: [
+        "Dashed: alarms, with what has changed as far as can be told: the inputs, or what is asked of them.",
+      ],
+    }),
   };
 }
 

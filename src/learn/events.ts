@@ -1,6 +1,7 @@
 /** Everything a run can say. A run is a stream of these; the journal, the terminal and the record read nothing else. */
 import type { LengthReport } from "../data/lengths.js";
 import type { HubProgress } from "../hub/progress.js";
+import type { Alarm, Arrival } from "../metrics/prequential.js";
 
 export type { HubProgress, LengthReport };
 
@@ -95,5 +96,11 @@ export type RunEvent =
       /** Bytes of what the method keeps to go on and to answer all tasks so far: adapters, models, rows and the like. */
       readonly keptBytes?: number;
     }
+  /** A batch of a stream without boundaries has been answered, and is trained on next. */
+  | ({ readonly type: "arrival" } & Arrival)
+  /** Its losses have risen. */
+  | ({ readonly type: "alarm" } & Alarm)
   | { readonly type: "run-end"; readonly time: string; readonly status: "done" | "interrupted" }
   | { readonly type: "run-failed"; readonly time: string; readonly message: string; readonly hint?: string };
+
+export type StepEvent = Extract<RunEvent, { type: "step" }>;

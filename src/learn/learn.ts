@@ -11,7 +11,7 @@ import type { Rng } from "../random.js";
 import { at, type PerTask } from "../settings.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { RunEvent } from "./events.js";
+import type { RunEvent, StepEvent } from "./events.js";
 
 export interface TrainingSettings {
   readonly epochs: PerTask<number>;
@@ -169,7 +169,13 @@ export function trainStep(
   });
 }
 
-function checkStep(report: StepReport, parameters: readonly Parameter[], task: string, step: number): void {
+/** Throws a RunError where a step went wrong; the weights are as they were before it. */
+export function checkStep(
+  report: StepReport,
+  parameters: readonly Parameter[],
+  task: string,
+  step: number,
+): void {
   const where = `task ${task}, step ${step}`;
   const parts = Object.entries({
     "task loss": report.taskLoss,
@@ -235,19 +241,26 @@ export function* trainTask(
     const report = trainStep(model, method, optimizer, shares, settings, { step, learningRate }, forward);
     checkStep(report, parameters, task.name, step);
     if (step % settings.logEvery !== 0 && step !== steps && step !== 1) continue;
-    const measures = method.measures();
-    yield {
-      type: "step",
-      task: task.name,
-      index,
-      step,
-      epoch: Math.ceil(step / plan.stepsPerEpoch),
-      taskLoss: report.taskLoss,
-      penalties: report.penalties,
-      lr: learningRate,
-      gradNorm: report.gradNorm,
-      ...(Object.keys(measures).length > 0 && { measures }),
-      tokensPerSecond: report.tokens / ((performance.now() - started) / 1000),
-    };
+    const epoch = Math.ceil(step / plan.stepsPerEpoch);
+    yield stepEvent({ task: task.name, index, step, epoch, lr: learningRate }, report, method, started);
   }
+}
+
+/** What a step says; `started`: by performance.now(). */
+export function stepEvent(
+  place: Pick<StepEvent, "task" | "index" | "step" | "epoch" | "lr">,
+  { taskLoss, penalties, gradNorm, tokens }: StepReport,
+  method: Pick<ActiveMethod, "measures">,
+  started: number,
+): StepEvent {
+  const measures = method.measures();
+  return {
+    type: "step",
+    ...place,
+    taskLoss,
+    penalties,
+    gradNorm,
+    ...(Object.keys(measures).length > 0 && { measures }),
+    tokensPerSecond: tokens / ((performance.now() - started) / 1000),
+  };
 }

@@ -76,3 +76,7 @@ export const METHOD_FACTS: Readonly<Record<MethodName, MethodFacts>> = {
   "random-support-lora": { title: "IncLoRA, random support", keeps: "all adapters", ...adapterPerTask },
   "o-lora-n-lora": { title: "O-LoRA + N-LoRA", keeps: "all adapters", ...adapterPerTask },
 };
+
+/** Whether a method opens a new LoRA adapter for every task. */
+export const opensAdapters = (name: MethodName): boolean =>
+  METHOD_FACTS[name].trains === adapterPerTask.trains;

@@ -98,6 +98,7 @@ export function incrementalMethod(
       deltas.push(delta);
       return delta;
     },
+    openAdapter: (name) => lora.snapshot(name),
     saves: { adapter: "delta", weights: null, state: shaping.state !== undefined },
     state: () => ({ tensors: shaping.state?.() ?? {}, rows: {} }),
     restore(finished) {

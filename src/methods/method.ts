@@ -118,6 +118,8 @@ export interface Hooks {
   state(): TaskState;
   /** The task's files are written, and can be read from now on. */
   saved(task: FinishedTask): void;
+  /** A copy of the adapter that is being trained, the caller's; null where the method opens none. */
+  openAdapter(name: string): AdapterDelta | null;
   /** Sets the model up to answer rows of a task, trained or not. Called before a task is evaluated. */
   activate(task: { readonly name: string; readonly index: number }): void;
 }
@@ -184,6 +186,7 @@ const DEFAULTS: Hooks = {
   measures: () => ({}),
   state: () => ({ tensors: {}, rows: {} }),
   saved() {},
+  openAdapter: () => null,
   activate() {},
 };
 

@@ -2,7 +2,7 @@
 import type { Figure } from "../figures/figure.js";
 import { type Content, element, type Markup } from "../figures/markup.js";
 import { NONE } from "../format.js";
-import { METRICS } from "../runs/metric-rows.js";
+import { metricsOf } from "../runs/metric-rows.js";
 import { claimsOf } from "../study/claims.js";
 import { studyFigures } from "../study/figures.js";
 import { cellsOf, type FinishedRun, rowsOf, type StudySummary, spreadOf } from "../study/summary.js";
@@ -93,7 +93,7 @@ export function comparisonSection(
         ["metric", ...groups.map(nameOf)],
         [
           ["seeds", ...groups.map((group) => group.map(({ seed }) => String(seed)).join(", "))],
-          ...METRICS.map(({ name, value, format }) => [
+          ...metricsOf(finished.map(({ record }) => record)).map(({ name, value, format }) => [
             name,
             ...groups.map((group): Content => {
               const { mean, deviation } = spreadOf(group.map(({ record }) => value(record)));

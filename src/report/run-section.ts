@@ -8,9 +8,10 @@ import {
   lossCurves,
   measureCurves,
   penaltyCurves,
+  prequentialCurve,
 } from "../figures/run-figures.js";
 import { bytes, count, duration, fixed, NONE, significant } from "../format.js";
-import { METRICS } from "../runs/metric-rows.js";
+import { metricsOf } from "../runs/metric-rows.js";
 import type { RunRecord } from "../runs/record.js";
 import { details, facts, figureOf, heading, list, paragraph, table, warning } from "./page.js";
 import { presetMatch } from "./preset-match.js";
@@ -25,6 +26,7 @@ export function runFigures({ record, history }: ReportedRun, prefix: string): Fi
   const figures: Figure[] = [
     accuracyOverStream(record),
     accuracyMatrix(record),
+    ...(record.online ? [prequentialCurve(record.online)] : []),
     ...(isTrained ? [lossCurves(history.tasks)] : []),
     ...(penalties ? [penalties] : []),
     ...measureCurves(history.tasks),
@@ -205,7 +207,7 @@ const metricsTable = (record: RunRecord): Markup =>
   table(
     "What was not measured or cannot be computed says so; it never counts as 0. ΔW is meant without the LoRA scale.",
     ["metric", "value"],
-    METRICS.map(({ name, value, format }) => {
+    metricsOf([record]).map(({ name, value, format }) => {
       const measured = value(record);
       return [name, measured === null ? null : format(measured)];
     }),

@@ -141,3 +141,39 @@ it("the next task is the first without an end", () => {
   expect(nextTask(whole.slice(0, 6))).toBe(1);
   expect(nextTask(whole)).toBe(3);
 });
+
+it("keeps what was measured of a stream without boundaries, of the last pass through it alone", () => {
+  const arrival = (index: number, seen: number, correct: number): RunEvent => ({
+    type: "arrival",
+    task: "abc"[index]!,
+    index,
+    start: 100 * index,
+    seen,
+    rows: 50,
+    adapter: index + 1,
+    correct,
+    loss: 1,
+  });
+  const alarm: RunEvent = {
+    type: "alarm",
+    task: "b",
+    index: 1,
+    row: 150,
+    since: 101,
+    kind: "inputs",
+    distance: 9,
+  };
+  const once = [
+    taskStart(0),
+    arrival(0, 50, 0),
+    arrival(0, 100, 25),
+    taskStart(1),
+    arrival(1, 150, 5),
+    alarm,
+  ];
+  const { online } = foldRecord([start, ...once, start, ...once])!;
+  expect(online).toMatchObject({ rows: 150, prequentialAccuracy: 20, adapters: 2, falseAlarms: 0 });
+  expect(online!.tasks.map(({ delay }) => delay)).toEqual([null, 50]);
+  expect(online!.alarms).toEqual([{ row: 150, since: 101, kind: "inputs", distance: 9 }]);
+  expect("online" in foldRecord(whole)!).toBe(false);
+});

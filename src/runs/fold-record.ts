@@ -9,6 +9,7 @@ import {
   microAccuracy,
   ownTaskAccuracy,
 } from "../metrics/accuracy.js";
+import { type Alarm, type Arrival, onlineSummary } from "../metrics/prequential.js";
 import { type GeometrySummary, RECORD_SCHEMA, type RunRecord } from "./record.js";
 
 /** What the events do not say. */
@@ -36,7 +37,8 @@ type TaskEnd = Extract<RunEvent, { type: "task-end" }>;
 export function foldRecord(events: readonly RunEvent[], details: RecordDetails = {}): RunRecord | null {
   const start = events.findLast((event) => event.type === "run-start");
   if (!start) return null;
-  const { evaluations, ends, status, totalSeconds } = walk(events);
+  const { evaluations, ends, arrivals, alarms, status, totalSeconds } = walk(events);
+  const online = onlineSummary(arrivals, alarms);
   const { tasks } = start;
 
   const matrix = new AccuracyMatrix(tasks);
@@ -71,6 +73,7 @@ export function foldRecord(events: readonly RunEvent[], details: RecordDetails =
     keptBytes: tasks.map((_, index) => ends.get(index)?.keptBytes ?? null),
     outOfLabelRate,
     ...(details.geometry ?? UNMEASURED),
+    ...(online && { online }),
     penalty: details.penalty ?? {},
     engine: details.engine ?? {},
     timings: {
@@ -96,6 +99,8 @@ export function nextTask(events: readonly RunEvent[]): number {
 function walk(events: readonly RunEvent[]) {
   const evaluations = new Map<string, Evaluation>();
   const ends = new Map<number, TaskEnd>();
+  let arrivals: Arrival[] = [];
+  let alarms: Alarm[] = [];
   let status: RunRecord["status"] = "running";
   let startedAt = Number.NaN;
   let totalSeconds = 0;
@@ -109,6 +114,14 @@ function walk(events: readonly RunEvent[]) {
         for (const [key, { afterIndex }] of evaluations)
           if (afterIndex >= event.index) evaluations.delete(key);
         for (const index of ends.keys()) if (index >= event.index) ends.delete(index);
+        arrivals = arrivals.filter(({ index }) => index < event.index);
+        alarms = alarms.filter(({ index }) => index < event.index);
+        break;
+      case "arrival":
+        arrivals.push(event);
+        break;
+      case "alarm":
+        alarms.push(event);
         break;
       case "evaluation":
         evaluations.set(`${event.index} ${event.afterIndex}`, event);
@@ -123,7 +136,7 @@ function walk(events: readonly RunEvent[]) {
         break;
     }
   }
-  return { evaluations, ends, status, totalSeconds };
+  return { evaluations, ends, arrivals, alarms, status, totalSeconds };
 }
 
 function sum(values: readonly number[]): number {

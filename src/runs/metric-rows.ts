@@ -15,7 +15,7 @@ const metric = (name: string, format: Metric["format"], value: Metric["value"]):
 });
 const time = (value: number | null): string => (value === null ? NONE : duration(value));
 
-export const METRICS: readonly Metric[] = [
+const METRICS: readonly Metric[] = [
   metric("AA (average accuracy, %)", fixed, (record) => record.averageAccuracy),
   metric("AA over pooled rows (%)", fixed, (record) => record.microAccuracy),
   metric("F.Ra (forgetting, points)", fixed, (record) => record.forgettingRate),
@@ -36,13 +36,29 @@ export const METRICS: readonly Metric[] = [
   metric("evaluation time", time, (record) => record.timings.evaluationSeconds),
 ];
 
-export type MetricRow = readonly [name: string, value: (record: RunRecord) => string];
+/** Of streams that do not say where a task ends. */
+const ONLINE: readonly Metric[] = [
+  metric("answered before it was trained on (%)", fixed, ({ online }) => online?.prequentialAccuracy ?? null),
+  metric("adapters opened", significant, ({ online }) => online?.adapters ?? null),
+  metric("changes found, of those there were (%)", fixed, ({ online }) =>
+    online && online.tasks.length > 1
+      ? (100 * online.tasks.filter(({ delay }) => delay !== null).length) / (online.tasks.length - 1)
+      : null,
+  ),
+  metric("rows from a change to its alarm (mean)", fixed, ({ online }) =>
+    mean((online?.tasks ?? []).map(({ delay }) => delay).filter((delay) => delay !== null)),
+  ),
+  metric("false alarms per 1,000 rows", fixed, ({ online }) => online?.falseAlarmsPer1000 ?? null),
+  metric("rows to recovery (mean)", fixed, ({ online }) =>
+    mean((online?.tasks ?? []).slice(1).map(({ recovery }) => recovery)),
+  ),
+];
 
-/** The same as text. */
-export const METRIC_ROWS: readonly MetricRow[] = METRICS.map(({ name, value, format }) => [
-  name,
-  (record) => format(value(record)),
-]);
+/** The metrics that at least one of the records can have. */
+export const metricsOf = (records: readonly RunRecord[]): readonly Metric[] => [
+  ...METRICS,
+  ...(records.some(({ online }) => online) ? ONLINE : []),
+];
 
 /** Mean over tasks of the share of answers outside the label set after the last task, in percent. */
 function finalOutOfLabel(record: RunRecord): number | null {

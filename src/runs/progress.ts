@@ -1,7 +1,5 @@
 /** Where a run stands, from its events, and how long it will still take. No input or output. */
-import type { HubProgress, RunEvent } from "../learn/events.js";
-
-export type StepEvent = Extract<RunEvent, { type: "step" }>;
+import type { HubProgress, RunEvent, StepEvent } from "../learn/events.js";
 
 /** Weight of the newest step in the running mean of the seconds per step. */
 const NEWEST = 0.1;
@@ -143,14 +141,14 @@ export class RunProgress {
   get share(): number {
     if (this.#download) return this.#download.bytesDone / Math.max(1, this.#download.bytes);
     if (this.#answering) return this.#answering.done / Math.max(1, this.#answering.rows);
-    return this.#steps === 0 ? 0 : (this.#step?.step ?? 0) / this.#steps;
+    return this.#steps === 0 ? 0 : Math.min(1, (this.#step?.step ?? 0) / this.#steps);
   }
 
   /** Seconds until the run ends if steps and answers keep their pace; null before the first step. */
   secondsLeft(): number | null {
     if (this.#secondsPerStep === undefined || this.#index < 0) return null;
     const rowsOf = (task: string) => this.#rows.get(task) ?? { train: 0, test: 0 };
-    let steps = this.#steps - (this.#step?.step ?? 0);
+    let steps = Math.max(0, this.#steps - (this.#step?.step ?? 0));
     let answers = -this.#answeredRows - (this.#answering?.done ?? 0);
     for (let index = this.#index; index < this.#tasks.length; index++) {
       if (index > this.#index) {

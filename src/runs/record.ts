@@ -1,5 +1,6 @@
 /** record.json: what a run amounted to, in one object. */
 import type { StartingAdapter } from "../learn/events.js";
+import type { OnlineSummary } from "../metrics/prequential.js";
 
 export const RECORD_SCHEMA = "nlora-run/1";
 
@@ -52,6 +53,8 @@ export interface RunRecord extends GeometrySummary {
   readonly keptBytes: readonly (number | null)[];
   /** Same layout as `accuracy`: share of predictions outside the task's label set, in [0, 1]. */
   readonly outOfLabelRate: readonly (readonly (number | null)[])[];
+  /** What was measured of a stream without boundaries; absent where tasks came one after another. */
+  readonly online?: OnlineSummary;
   /** What was penalised: kind, normalisation, coefficients and their unit, as used per task. */
   readonly penalty: Readonly<Record<string, unknown>>;
   readonly engine: Readonly<Record<string, unknown>>;

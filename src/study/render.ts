@@ -65,12 +65,34 @@ export function markdownOf(summary: StudySummary): string {
       plain(figures.trainSeconds.mean, 0),
     ]),
   );
+  const online = markdownTable(
+    [
+      "mean over orders",
+      "answered before training, %",
+      "adapters",
+      "changes found",
+      "rows to an alarm",
+      "false alarms",
+      "rows to recovery",
+    ],
+    rows.map(({ label, figures }) => [
+      label,
+      withSpread(figures.prequentialAccuracy),
+      withSpread(figures.adapters),
+      withSpread(figures.changesFound),
+      withSpread(figures.detectionDelay, 0),
+      withSpread(figures.falseAlarms),
+      withSpread(figures.recovery, 0),
+    ]),
+  );
+  const isOnline = rows.some(({ figures }) => figures.prequentialAccuracy.mean !== null);
   const parts = [
     `# ${title}`,
     `Study \`${study}\`, scale ${scale}: ${done} of ${runs} runs done${failed.length > 0 ? `, failed: ${failed.join(", ")}` : ""}. ` +
       "± is the sample deviation over seeds. Means over orders take the orders and seeds that a row has in full; orders that not every row has are left out.",
     accuracy,
     geometry,
+    ...(isOnline ? [online] : []),
   ];
   if (claims.length > 0) {
     parts.push(

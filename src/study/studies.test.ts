@@ -9,7 +9,7 @@ import { STUDIES, studyRuns } from "./studies.js";
 const study = (name: string) => STUDIES.find((each) => each.name === name)!;
 
 describe.each(["paper", "mini"] as const)("at %s scale", (scale) => {
-  it.each(STUDIES.filter(({ name }) => name !== "long-stream").map(({ name }) => name))(
+  it.each(STUDIES.filter(({ name }) => !["long-stream", "task-free"].includes(name)).map(({ name }) => name))(
     "every run of %s has a valid config and a folder of its own",
     (name) => {
       const runs = studyRuns(study(name), { scale });
@@ -82,4 +82,14 @@ it("runs that differ in their study's settings do not share a folder", () => {
     true,
   );
   expect(ids("figure-4").some((id) => ids("table-1").includes(id))).toBe(false);
+});
+
+it("streams without boundaries are cut in five ways, by each of two methods", () => {
+  const runs = studyRuns(study("task-free"), { scale: "mini", seeds: [42] });
+  const configs = runs.map(({ values, set }) => resolveConfig(values, { set }));
+  expect(runs).toHaveLength(2 * 5 * 4);
+  expect(
+    new Set(configs.map(({ online }) => JSON.stringify([online!.boundaries, online!.onAlarm]))).size,
+  ).toBe(5);
+  expect(new Set(configs.map(({ data, online }) => JSON.stringify([data, online!.mixing]))).size).toBe(4);
 });

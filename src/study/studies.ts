@@ -42,6 +42,7 @@ const SHORT = ["order-1", "order-2", "order-3"];
 const LONG = ["order-4", "order-5", "order-6"];
 /** Small at any scale. */
 const GENERATED = ["long", "drift"];
+const ONLINE = ["online-sudden", "online-gradual", "online-drift", "online-recurring"];
 const SEEDS = [42, 43, 44, 45, 46];
 /** The methods whose comparison the paper is about; they get more seeds. */
 const CENTRAL = ["n-lora", "o-lora", "inc-lora", "seq-lora", "null-space-lora"];
@@ -54,6 +55,15 @@ const nLora = (label: string, kind: string): StudyRow => ({
   method: "n-lora",
   set: { "method.penalty.kind": kind },
 });
+
+/** How a stream without boundaries is cut into adapters. */
+const BOUNDARIES = {
+  "boundaries known": { boundaries: "known" },
+  detected: { boundaries: "detected" },
+  "detected and rolled back": { boundaries: "detected", onAlarm: "roll-back" },
+  "every 160 rows": { boundaries: { every: 160 } },
+  "one adapter": { boundaries: "none" },
+} as const;
 
 /** Held-out training rows stand in for the test rows, which nothing is chosen on. */
 const HELD_OUT = { "data.holdOut": { rows: 200 }, "data.testRows": 200 };
@@ -73,6 +83,11 @@ const PROMPT_RATES = rates(0.1, 0.3, 1, 3, 10);
 const SEARCHED: Partial<Record<string, readonly Sweep[]>> = {
   "n-lora": [{ key: "method.lambda", values: [0.005, 0.02, 0.05, 0.1, 0.4] }, ADAPTER_RATES],
   "o-lora": [{ key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] }, ADAPTER_RATES],
+  "o-lora-n-lora": [
+    { key: "method.lambda1", values: [0.005, 0.05, 0.5, 5, 50] },
+    { key: "method.lambda", values: [0.005, 0.02, 0.05, 0.1, 0.4] },
+    ADAPTER_RATES,
+  ],
   "prox-lora": [{ key: ["method.mu", "method.nu"], values: [0.25, 0.5, 1, 2, 4] }, ADAPTER_RATES],
   "mask-lora": [ADAPTER_RATES],
   "null-space-lora": [{ key: "method.energy", values: [0.8, 0.9, 0.95, 0.98, 0.995] }, ADAPTER_RATES],
@@ -219,6 +234,19 @@ export const STUDIES: readonly Study[] = [
     orders: GENERATED,
     seeds: SEEDS.slice(0, 1),
     along: true,
+  },
+  {
+    name: "task-free",
+    title: "Streams that do not say where a task ends: adapters opened where the losses change, or not",
+    rows: ["n-lora", "null-space-lora"].flatMap((method) =>
+      Object.entries(BOUNDARIES).map(([label, online]) => ({
+        label: `${method} (${label})`,
+        method: method as MethodName,
+        set: Object.fromEntries(Object.entries(online).map(([key, value]) => [`online.${key}`, value])),
+      })),
+    ),
+    orders: ONLINE,
+    seeds: SEEDS.slice(0, 3),
   },
   {
     name: "lambda",

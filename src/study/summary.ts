@@ -22,6 +22,14 @@ export const FIGURES = {
   acrRelRms: (run: RunRecord) => run.acr.relRms,
   acrExact: (run: RunRecord) => run.acr.exact,
   deltaNorm: (run: RunRecord) => meanOf(run.deltaNorms),
+  /** Of streams without boundaries. */
+  prequentialAccuracy: (run: RunRecord) => run.online?.prequentialAccuracy ?? null,
+  adapters: (run: RunRecord) => run.online?.adapters ?? null,
+  changesFound: (run: RunRecord) => run.online?.tasks.filter(({ delay }) => delay !== null).length ?? null,
+  detectionDelay: (run: RunRecord) =>
+    meanOf((run.online?.tasks ?? []).flatMap(({ delay }) => (delay === null ? [] : [delay]))),
+  falseAlarms: (run: RunRecord) => run.online?.falseAlarms ?? null,
+  recovery: (run: RunRecord) => meanOf((run.online?.tasks ?? []).slice(1).map(({ recovery }) => recovery)),
   trainSeconds: (run: RunRecord) => run.timings.trainSeconds,
   totalSeconds: (run: RunRecord) => run.timings.totalSeconds,
 } as const satisfies Record<string, (run: RunRecord) => number | null>;

@@ -219,3 +219,45 @@ it("doctor says what the engine is made of", async () => {
     },
   });
 });
+
+describe("a stream that does not say where a task ends", () => {
+  const online = {
+    ...tinyConfig,
+    training: { batchSize: 4, learningRate: 1e-2 },
+    online: { updates: 2, boundaries: { every: 16 } },
+    evaluation: { maxNewTokens: 4, tasks: "seen", base: false },
+  };
+  const run = "online";
+
+  it("is learned row by row, tested after every task, and told with its alarms and adapters", async () => {
+    writeConfig(root, "online.yaml", online);
+    const { status, stdout, stderr } = await nlora(root, ["train", "online.yaml", "--out", run, "--quiet"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/answered before it was trained on \(%\) +\d/);
+    const record = recordOf(run);
+    expect(record).toMatchObject({ status: "done", online: { rows: 48, adapters: 3 } });
+    expect(record.accuracy[0]!.every((value) => value !== null)).toBe(true);
+    const arrivals = eventsOf(run).filter((event) => event.type === "arrival");
+    expect(arrivals.map(({ seen }) => seen)).toEqual(Array.from({ length: 12 }, (_, k) => 4 * (k + 1)));
+  });
+
+  it("leaves after every task an adapter of all that was learned so far", async () => {
+    expect(readdirSync(join(root, run, "adapters"))).toEqual(adapterNames);
+    const { status, stdout } = await nlora(root, ["inspect", run, "--json"]);
+    expect(status).toBe(0);
+    expect((JSON.parse(stdout) as Inspection).adapters).toHaveLength(3);
+    const { deltaNorms } = recordOf(run);
+    expect(deltaNorms[2]).toBeGreaterThan(0);
+    const merged = await nlora(root, ["merge", "builtin", run, "--out", "online-merged"]);
+    expect(merged.status).toBe(0);
+  });
+
+  it("starts anew where it was stopped on the way, and says so", async () => {
+    const { stopped, resumed } = await interruptAndResume("online.yaml", "online-stopped");
+    expect([stopped.status, resumed.status]).toEqual([130, 0]);
+    expect(text("online-stopped", "events.jsonl")).toContain("it starts anew");
+    const { online: again, accuracy } = recordOf("online-stopped");
+    const { online: whole, accuracy: wanted } = recordOf(run);
+    expect([again, accuracy]).toEqual([whole, wanted]);
+  });
+});
