@@ -22,9 +22,19 @@ function settingsOf(schema: JsonSchema, prefix: string): Line[] {
     if (value.properties) return settingsOf(value, path);
     const variants =
       value.oneOf?.filter((variant): variant is JsonSchema => typeof variant === "object") ?? [];
-    if (variants.length === 0) return [[path, show(value.default), helpOf(value)]];
+    if (variants.length === 0) {
+      const optional = optionalGroup(value);
+      return [[path, show(value.default), helpOf(value)], ...(optional ? settingsOf(optional, path) : [])];
+    }
     return variantsOf(variants, path, value);
   });
+}
+
+/** The group that a setting is where it is not null. */
+function optionalGroup({ anyOf = [] }: JsonSchema): JsonSchema | null {
+  const parts = anyOf.filter((part) => typeof part === "object");
+  const group = parts.find(({ properties }) => properties !== undefined);
+  return group && parts.length === 2 && parts.some(({ type }) => type === "null") ? group : null;
 }
 
 /** What is told apart by a word (data.kind, method.name): each setting once, with the variants that have it. */

@@ -16,7 +16,7 @@ const onlineSchema = group({
     })
     .default("detected")
     .describe(
-      "where a new adapter is opened: where the losses change, at the tasks' true starts, never, or after so many rows",
+      "where a new adapter is opened: where losses rise (detected), where tasks begin (known), never (none), or { every: 200 } rows",
     ),
   onAlarm: choice(["new-adapter", "roll-back"])
     .default("new-adapter")

@@ -123,27 +123,30 @@ test("a batch is answered before it is trained on, in one pass through the strea
   model.dispose();
 });
 
-test("a row's loss is the model's own, and a row counts as right where greedy decoding gives its target", () => {
-  const model = tinyModel();
-  const rows = tasks[0]!.train.slice(0, 12);
-  tidy(() => {
-    const written = inference(() =>
-      greedy(model.startDecoding(promptsOf(rows, model)), { endIds: model.endIds, maxNewTokens: 4 }),
-    );
-    // Half of the rows ask for what the model would write, to its end or as far as it was asked.
-    const answers = written.map((ids) => (ids.length < 4 ? [...ids, model.eosId] : ids));
-    const asked = rows.map((row, k) => (k % 2 === 0 ? { ...row, target: answers[k]! } : row));
-    const scores = scoreRows(model, asked);
-    for (const [k, row] of asked.entries()) {
-      const { loss } = inference(() => model.forward(batchOf([row], model), EVALUATION));
-      expect(scores[k]!.loss).toBeCloseTo(loss.item(), 4);
-    }
-    const right = asked.map(({ target }, k) => target.join(" ") === answers[k]!.join(" "));
-    expect(right.filter(Boolean)).toHaveLength(6);
-    expect(scores.map(({ correct }) => correct)).toEqual(right);
-  });
-  model.dispose();
-});
+test.each(["t5-classic", "llama3-gqa"])(
+  "a row's loss is the model's own, and a row counts as right where greedy decoding gives its target (%s)",
+  (name) => {
+    const model = tinyModel(name);
+    const rows = tasks[0]!.train.slice(0, 12);
+    tidy(() => {
+      const written = inference(() =>
+        greedy(model.startDecoding(promptsOf(rows, model)), { endIds: model.endIds, maxNewTokens: 4 }),
+      );
+      // Half of the rows ask for what the model would write, to its end or as far as it was asked.
+      const answers = written.map((ids) => (ids.length < 4 ? [...ids, model.eosId] : ids));
+      const asked = rows.map((row, k) => (k % 2 === 0 ? { ...row, target: answers[k]! } : row));
+      const scores = scoreRows(model, asked);
+      for (const [k, row] of asked.entries()) {
+        const { loss } = inference(() => model.forward(batchOf([row], model), EVALUATION));
+        expect(scores[k]!.loss).toBeCloseTo(loss.item(), 4);
+      }
+      const right = asked.map(({ target }, k) => target.join(" ") === answers[k]!.join(" "));
+      expect(right.filter(Boolean)).toHaveLength(6);
+      expect(scores.map(({ correct }) => correct)).toEqual(right);
+    });
+    model.dispose();
+  },
+);
 
 test("one seed gives one result, and rows that mix at a change give another", () => {
   expect(learnOnline().numbers).toEqual(learnOnline().numbers);
