@@ -2,8 +2,7 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { trainStep } from "../learn/learn.js";
-import { methodSchema } from "../methods/options.js";
-import { createMethod } from "../methods/registry.js";
+import { createMethod, methodSchema } from "../methods/registry.js";
 import { greedy } from "../models/generate.js";
 import { loadModel } from "../models/registry.js";
 import { trainingContext } from "../nn/context.js";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { resolveConfig } from "../experiment/config.js";
-import { METHOD_NAMES } from "../methods/options.js";
+import { METHOD_NAMES } from "../methods/registry.js";
 import type { FormField, FormItem } from "./pages/wire.js";
 import { checkForm, settingsForm, valuesOf } from "./settings-form.js";
 

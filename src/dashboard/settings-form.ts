@@ -3,7 +3,7 @@ import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { type Config, checkSettings, writeConfig } from "../experiment/config.js";
 import { configSchema } from "../experiment/schema.js";
-import { METHOD_FACTS } from "../methods/facts.js";
+import { METHOD_FACTS } from "../methods/registry.js";
 import type { Check, FormField, FormItem, FormValues, Problem } from "./pages/wire.js";
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;

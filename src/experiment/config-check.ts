@@ -3,8 +3,13 @@ import { taskOrder } from "../data/orders.js";
 import { syntheticTaskNames } from "../data/synthetic.js";
 import { columnsOf, parseTemplate } from "../data/template.js";
 import { ConfigError } from "../errors.js";
-import { METHOD_FACTS, opensAdapters } from "../methods/facts.js";
-import { STANDALONE_NAMES, trainsAllWeights, trainsPrompts } from "../methods/options.js";
+import {
+  METHOD_FACTS,
+  opensAdapters,
+  STANDALONE_NAMES,
+  trainsAllWeights,
+  trainsPrompts,
+} from "../methods/registry.js";
 import type { Problem } from "./config-issues.js";
 import type { Config } from "./schema.js";
 

@@ -4,8 +4,7 @@ import { join, resolve } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError, UsageError } from "../errors.js";
-import { METHOD_FACTS } from "../methods/facts.js";
-import { METHOD_NAMES, methodOptions } from "../methods/options.js";
+import { METHOD_FACTS, METHOD_NAMES, METHOD_OPTIONS } from "../methods/registry.js";
 import {
   type ConfigOverrides,
   firstDifference,
@@ -360,9 +359,9 @@ describe("writing", () => {
         seed: fc.nat(),
         model: fc.stringMatching(/^[^\0]{1,20}$/),
         method: fc
-          .constantFrom(...METHOD_NAMES.filter((name) => METHOD_FACTS[name].learns === "in-turn"))
+          .constantFrom(...METHOD_NAMES.filter((name) => METHOD_FACTS[name].learns !== "jointly"))
           .map((name) =>
-            "reference" in methodOptions[name].shape ? { name, reference: "runs/reference" } : name,
+            "reference" in METHOD_OPTIONS[name] ? { name, reference: "runs/reference" } : name,
           ),
         training: fc.record({
           learningRate: perTask,

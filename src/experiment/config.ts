@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { type Document, LineCounter, parseDocument, stringify } from "yaml";
 import { ConfigError, UsageError } from "../errors.js";
 import { parseReference } from "../hub/reference.js";
-import { defaultLearningRate } from "../methods/options.js";
+import { defaultLearningRate } from "../methods/registry.js";
 import { checkConfig } from "./config-check.js";
 import {
   type Origin,

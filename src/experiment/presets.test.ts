@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ORDERS, taskOrder } from "../data/orders.js";
-import { STANDALONE_NAMES } from "../methods/options.js";
+import { STANDALONE_NAMES } from "../methods/registry.js";
 import { resolveConfig, taskNames } from "./config.js";
 import { methodNamed, preset } from "./presets.js";
 

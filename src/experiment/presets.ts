@@ -5,8 +5,7 @@
 import { ORDERS, taskOrder } from "../data/orders.js";
 import { didYouMean } from "../did-you-mean.js";
 import { ConfigError } from "../errors.js";
-import { METHOD_FACTS } from "../methods/facts.js";
-import { METHOD_NAMES, type MethodName, methodOptions } from "../methods/options.js";
+import { METHOD_FACTS, METHOD_NAMES, METHOD_OPTIONS, type MethodName } from "../methods/registry.js";
 
 /** Whose values: the paper's text, or the released scripts' where they say something else. */
 export type PresetSource = "paper" | "released";
@@ -179,12 +178,12 @@ export function preset(choice: PresetChoice): PresetValues {
   const released = source === "released";
   const rates = OWN_RATES[method];
   const own = rates && (isLlama ? rates.llama : rates.t5);
-  const usesLambda = ["n-lora", "o-lora-n-lora", "null-space-lora"].includes(method);
+  const usesLambda = "lambdaUnit" in METHOD_OPTIONS[method];
   const penalised = usesLambda ? { lambda: settings.lambda } : {};
   const reading = usesLambda && released ? { penalty: { kind: "released-code" } } : {};
   const ownSettings = method === "o-lora" && protocol === "own" ? ownOLora(order) : null;
   // A LLaMA of the paper's size does not fit as a whole: one LoRA adapter stands for all weights.
-  const backbone = isLlama && "backbone" in methodOptions[method].shape ? { backbone: "lora" } : {};
+  const backbone = isLlama && "backbone" in METHOD_OPTIONS[method] ? { backbone: "lora" } : {};
   const isJoint = METHOD_FACTS[method].learns === "jointly";
   const training = {
     epochs: isJoint ? meanEpochs(settings.epochs) : settings.epochs,

@@ -1,6 +1,6 @@
 /** What a config may say: every setting with its type, its default and a line of help. Paper defaults: methods of N-LoRA. */
 import { z } from "zod";
-import { methodSchema } from "../methods/options.js";
+import { methodSchema } from "../methods/registry.js";
 import { choice, flag, group, number, perTask, text, whole } from "../settings.js";
 import { dataSchema, TASK_NAME } from "./data-schema.js";
 

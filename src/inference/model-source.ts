@@ -10,8 +10,7 @@ import { findModel } from "../experiment/prepare.js";
 import type { HubOptions } from "../hub/snapshot.js";
 import { peftMetadata } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
-import { METHOD_FACTS } from "../methods/facts.js";
-import { trainsPrompts } from "../methods/options.js";
+import { METHOD_FACTS, trainsPrompts } from "../methods/registry.js";
 import { RunFolder } from "../runs/run-folder.js";
 import { finishedTasks, isRunFolder, runState, taskIndex } from "../runs/run-state.js";
 

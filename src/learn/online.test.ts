@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
-import { methodOptions, tinyMethod, tinyModel, tinySettings, tinyTask } from "../../test/support/tiny.js";
+import { tinyMethod, tinyModel, tinySettings, tinyTask } from "../../test/support/tiny.js";
 import { disposeDelta } from "../adapters/lora.js";
 import { batchOf, promptsOf } from "../data/collate.js";
-import { METHOD_FACTS, opensAdapters } from "../methods/facts.js";
-import { STANDALONE_NAMES } from "../methods/options.js";
+import { opensAdapters, STANDALONE_NAMES } from "../methods/registry.js";
 import { frobeniusNorms } from "../metrics/geometry.js";
 import { greedy } from "../models/generate.js";
 import { EVALUATION } from "../nn/context.js";
@@ -156,7 +155,6 @@ test("one seed gives one result, and rows that mix at a change give another", ()
 });
 
 test.each(STANDALONE_NAMES.filter(opensAdapters))("%s learns a stream without boundaries", (name) => {
-  expect(METHOD_FACTS[methodOptions({ name }).name].learns).toBe("in-turn");
   const { numbers, steps } = learnOnline({}, { method: { name }, merged: name === "n-lora" });
   expect(numbers.length).toBeGreaterThan(0);
   expect(steps.every(({ taskLoss }) => Number.isFinite(taskLoss))).toBe(true);

@@ -13,7 +13,7 @@ import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { FinishedTask, MethodSetup, Saves } from "./method.js";
-import type { MethodName, SparsityOptions } from "./options.js";
+import type { SparsityOptions } from "./options.js";
 import { AdapterSparsity } from "./sparsity.js";
 
 /** The model as it was at some time. */
@@ -41,9 +41,12 @@ export interface Backbone {
   dispose(): void;
 }
 
+/** What is trained, in words. */
+export const BACKBONE = "all weights, or one LoRA adapter (backbone)";
+
 /** `sparsity` is for adapters; the config refuses it for all weights. */
 export function openBackbone(
-  setup: MethodSetup<MethodName>,
+  setup: MethodSetup<object>,
   kind: "full" | "lora",
   sparsity: SparsityOptions | null,
 ): Backbone {
@@ -89,7 +92,7 @@ function allWeights(model: LanguageModel): Backbone {
 }
 
 function oneAdapter(
-  { model, lora: options, startFrom }: MethodSetup<MethodName>,
+  { model, lora: options, startFrom }: MethodSetup<object>,
   penalty: SparsityOptions | null,
 ): Backbone {
   const lora = new Lora(model, options);

@@ -17,9 +17,9 @@ import { liveTensors, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { unfreeze } from "./backbone.js";
 import { quadraticPenalty } from "./ewc.js";
+import type { FisherOptions } from "./fisher.js";
 import { fisherInformation } from "./fisher.js";
 import type { FinishedTask } from "./method.js";
-import type { FisherOptions } from "./options.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 16, 5));
 const optionsOf = (values: object) => methodOptions({ name: "ewc", ...values }) as FisherOptions;

@@ -3,16 +3,27 @@
  * L = L_task + (lambda / 2) sum_p F_p (theta_p - theta*_p)^2, F the diagonal Fisher information at theta*, the weights
  * after an earlier task. F of every task has mean 1 over what is trained, so that lambda means the same everywhere.
  */
-
 import type { Parameter } from "../nn/optim.js";
-import { at } from "../settings.js";
+import { at, choice, number, perTask } from "../settings.js";
 import { noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { openBackbone } from "./backbone.js";
-import { fisherInformation } from "./fisher.js";
+import { BACKBONE, openBackbone } from "./backbone.js";
+import { fisherInformation, fisherOptions } from "./fisher.js";
 import { defineMethod } from "./method.js";
+import { withBackbone } from "./options.js";
 import { sequentialMethod } from "./sequential.js";
+
+const options = {
+  lambda: perTask("number", { min: 0 })
+    .default(10)
+    .describe("weight of (1/2) sum F (theta - theta*)^2, F of mean one; one number or one per task"),
+  ...fisherOptions,
+  mode: choice(["online", "separate"])
+    .default("online")
+    .describe("one accumulated Fisher around the last weights, or one of each task around its own"),
+  gamma: number({ min: 0, max: 1 }).default(1).describe("mode online: F <- gamma F + F_t"),
+};
 
 /** Where the weights are held, and how strongly: one tensor per parameter each. */
 interface Anchor {
@@ -54,6 +65,10 @@ export function quadraticPenalty(
 
 export const ewc = defineMethod({
   name: "ewc",
+  title: "EWC",
+  trains: BACKBONE,
+  keeps: "the model, and the Fisher information of its weights",
+  options: { ...withBackbone, ...options },
   create(setup) {
     const { model, options } = setup;
     const { backbone: kind, sparsity, lambda, mode, gamma, fisher, rows } = options;

@@ -9,10 +9,23 @@ import type { LanguageModel } from "../models/language-model.js";
 import { EVALUATION } from "../nn/context.js";
 import type { Parameter } from "../nn/optim.js";
 import type { Rng } from "../random.js";
+import { choice, whole } from "../settings.js";
 import { inference, noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { FisherOptions } from "./options.js";
+import type { Settings } from "./options.js";
+
+export const fisherOptions = {
+  fisher: choice(["empirical", "sampled", "batched"])
+    .default("empirical")
+    .describe(
+      "squared gradients per row of its gold answer or of one drawn from the model, or of batch means",
+    ),
+  rows: whole({ min: 1 }).default(512).describe("training rows that the Fisher information is measured on"),
+  fisherBatch: whole({ min: 1 }).default(32).describe("fisher batched: rows per mean"),
+};
+
+export type FisherOptions = Settings<typeof fisherOptions>;
 
 /** Rows whose answers are drawn at a time. */
 const DRAWN_TOGETHER = 64;

@@ -6,7 +6,6 @@ import type { Tensor } from "../tensor/tensor.js";
 import { Memory, type MemoryUse } from "./memory.js";
 import type { MethodParts, MethodSetup, TaskContext, Update } from "./method.js";
 import { moduleShapes, openModules, penalisedModules } from "./modules.js";
-import type { MethodName } from "./options.js";
 import type { PenalisedModule } from "./penalties.js";
 
 export interface PenaltyContext {
@@ -58,9 +57,12 @@ export interface IncrementalOptions {
   check?(modules: readonly (ModuleShape & { readonly earlier: readonly LowRankDelta[] })[]): void;
 }
 
+/** What methods of this frame are in words. */
+export const ADAPTER_PER_TASK = { trains: "a new LoRA adapter per task", keeps: "all adapters" } as const;
+
 /** IncLoRA with penalties on the adapter that is being trained, and what shapes it otherwise. */
 export function incrementalMethod(
-  { model, lora: options, startFrom }: MethodSetup<MethodName>,
+  { model, lora: options, startFrom }: MethodSetup<object>,
   { penalties, penaltyRecord, remembers, shaping = {}, check }: IncrementalOptions,
 ): MethodParts {
   const lora = new Lora(model, options);

@@ -5,11 +5,13 @@
  */
 import { promptsOf } from "../data/collate.js";
 import type { Rng } from "../random.js";
+import { number, whole } from "../settings.js";
 import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { defineMethod, type MethodSetup, type Source } from "./method.js";
+import { defineMethod, type Source } from "./method.js";
+import { promptPositions } from "./options.js";
 import { randomPrompt, trained } from "./soft-prompt.js";
 
 interface Pool {
@@ -31,7 +33,20 @@ const unit = (x: Tensor): Tensor => x.div(x.square().sumDim([-1], true).sqrt().c
 
 export const l2p = defineMethod({
   name: "l2p",
-  create({ model, options: { poolSize, promptLength, selected, beta } }: MethodSetup<"l2p">) {
+  title: "L2P",
+  trains: "a pool of soft prompts and their keys",
+  keeps: "the pool",
+  options: {
+    poolSize: whole({ min: 1 }).default(10).describe("prompts in the pool that all tasks share"),
+    promptLength: promptPositions(5),
+    selected: whole({ min: 1 })
+      .default(3)
+      .describe("prompts in front of a row: those whose keys are nearest to it"),
+    beta: number({ min: 0 })
+      .default(0.5)
+      .describe("weight of the cosine that pulls the keys chosen for a row towards it"),
+  },
+  create({ model, options: { poolSize, promptLength, selected, beta } }) {
     const width = model.inputEmbedding.dim(1);
     let pool: Pool | null = null;
     /** Features of the rows of a task, which are read once per epoch. */

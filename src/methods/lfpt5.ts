@@ -9,12 +9,14 @@ import type { EncodedExample } from "../data/encode.js";
 import { sample } from "../models/generate.js";
 import { EVALUATION } from "../nn/context.js";
 import type { Rng } from "../random.js";
+import { number, whole } from "../settings.js";
 import { cat, stack } from "../tensor/functions.gen.js";
 import { inference, noGrad } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { softenedDivergence } from "./lwf.js";
-import { defineMethod, type MethodSetup, ownRows, type Share, type Source } from "./method.js";
+import { defineMethod, ownRows, type Share, type Source } from "./method.js";
+import { promptPositions } from "./options.js";
 import { readRow, type WrittenTask, writeRows, writingOf, writtenTask, type Yield } from "./pseudo-rows.js";
 import { embeddingsOf, randomPrompt, trained } from "./soft-prompt.js";
 
@@ -27,7 +29,30 @@ const tokenName = (index: number): string => `task.${index + 1}`;
 
 export const lfpt5 = defineMethod({
   name: "lfpt5",
-  create({ model, options, tasks }: MethodSetup<"lfpt5">) {
+  title: "LFPT5",
+  trains: "one soft prompt, and a token per task",
+  keeps: "the prompt, tokens and labels of the tasks",
+  options: {
+    promptLength: promptPositions(300),
+    lambdaLm: number({ above: 0 })
+      .default(0.25)
+      .describe("weight of learning to write the task's rows from its token"),
+    kappa: number({ min: 0, max: 1 })
+      .default(0.03)
+      .describe(
+        "weight of KL(previous prompt || prompt) on rows it wrote; the rest of the loss counts 1 - kappa",
+      ),
+    fraction: number({ min: 0, max: 1 })
+      .default(0.02)
+      .describe(
+        "rows written anew of each earlier task, as a share of its training rows (at least one per class)",
+      ),
+    topK: whole({ min: 1 }).default(64).describe("likeliest tokens that a written token is drawn from"),
+    repetitionPenalty: number({ min: 1 })
+      .default(2.5)
+      .describe("what scores of tokens that the text being written has already are worsened by; 1: nothing"),
+  },
+  create({ model, options, tasks }) {
     const { promptLength, lambdaLm, kappa, fraction, topK, repetitionPenalty } = options;
     const width = model.inputEmbedding.dim(1);
     let prompt: Tensor | null = null;

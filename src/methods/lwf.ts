@@ -4,10 +4,11 @@
  * softmax(z / tau)), both teacher-forced on the gold answer; from the second task on. The teacher has no dropout.
  */
 import type { Batch } from "../models/language-model.js";
-import { at } from "../settings.js";
+import { at, flag, number, perTask } from "../settings.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { type FrozenModel, openBackbone } from "./backbone.js";
+import { BACKBONE, type FrozenModel, openBackbone } from "./backbone.js";
 import { defineMethod } from "./method.js";
+import { withBackbone } from "./options.js";
 import { sequentialMethod } from "./sequential.js";
 
 /** Mean over the rows of KL(softmax(teacher / tau) || softmax(student / tau)), in float32; logits [rows, vocabulary]. */
@@ -27,6 +28,17 @@ export function softenedDivergence(teacher: Tensor, student: Tensor, tau: number
 
 export const lwf = defineMethod({
   name: "lwf",
+  title: "LwF",
+  trains: BACKBONE,
+  keeps: "the model, the teacher of the next task",
+  options: {
+    ...withBackbone,
+    tau: number({ above: 0 }).default(2).describe("temperature of teacher and student"),
+    lambdaO: perTask("number", { min: 0 })
+      .default(1)
+      .describe("weight of KL(teacher || student) at the label tokens; one number or one per task"),
+    scaleByTau2: flag().default(false).describe("multiply the term by tau^2"),
+  },
   create(setup) {
     const { backbone: kind, sparsity, tau, lambdaO, scaleByTau2 } = setup.options;
     const backbone = openBackbone(setup, kind, sparsity);

@@ -3,20 +3,44 @@
  * uses, chosen by the gradient of the frozen weights or at random. Disjoint rows: ACR and AWOM are exactly 0; disjoint
  * columns: ACR and OO are.
  */
+import { z } from "zod";
 import { type Support, supportOf, usageOf } from "../adapters/usage.js";
 import { batchOf } from "../data/collate.js";
 import { ConfigError } from "../errors.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { EVALUATION } from "../nn/context.js";
+import { choice, whole } from "../settings.js";
 import { inference } from "../tensor/grad.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { incrementalMethod, type OpenModule } from "./incremental.js";
+import { ADAPTER_PER_TASK, incrementalMethod, type OpenModule } from "./incremental.js";
 import { MaskShaping, type Places, type Region } from "./masks.js";
 import { defineMethod, type TaskContext } from "./method.js";
-import type { MethodOptions } from "./options.js";
+import type { Settings } from "./options.js";
 
-type Options = MethodOptions<"mask-lora">;
+const places = () =>
+  z.union([whole({ min: 1 }), choice(["share", "all"])], {
+    error: 'a whole number >= 1, "share" (an equal part for every task) or "all"',
+  });
+
+const options = {
+  rows: places().default("share").describe("rows of every layer that a task may change"),
+  columns: places().default("all").describe("columns of every layer that a task may change"),
+  choice: choice(["gradient", "random"])
+    .default("gradient")
+    .describe("which free ones a task gets: those with the largest gradient of the frozen weights, or any"),
+  probeRows: whole({ min: 1 }).default(256).describe("training rows that the gradient is taken of"),
+  block: whole({ min: 1 })
+    .default(1)
+    .describe("rows and columns are given out in blocks of this many, as the size of an attention head"),
+  whenFull: choice(["error", "share-least-used", "recycle"])
+    .default("error")
+    .describe(
+      "a stream that needs more than there are is refused, later tasks share those used least, or all are given out anew",
+    ),
+};
+
+type Options = Settings<typeof options>;
 type Kind = "rows" | "columns";
 const sizeOf = (module: { readonly outputs: number; readonly inputs: number }, kind: Kind): number =>
   kind === "rows" ? module.outputs : module.inputs;
@@ -116,6 +140,9 @@ const BATCH = 8;
 
 export const maskLora = defineMethod({
   name: "mask-lora",
+  title: "Mask-LoRA",
+  ...ADAPTER_PER_TASK,
+  options: options,
   create(setup) {
     const { options, model, tasks } = setup;
     const { name: _, ...recorded } = options;

@@ -1,4 +1,5 @@
 /** What a continual-learning method is: what it trains, on which rows, what it adds to the loss, what it keeps between tasks. */
+import type { z } from "zod";
 import type { AdapterDelta } from "../adapters/delta.js";
 import type { LoraOptions } from "../adapters/lora.js";
 import { type BatchPlan, batchesPerEpoch, planBatches } from "../data/batches.js";
@@ -8,7 +9,7 @@ import type { Batch, LanguageModel, ModelOutput } from "../models/language-model
 import type { Parameter } from "../nn/optim.js";
 import type { Rng } from "../random.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { MethodName, MethodOptions } from "./options.js";
+import type { Settings } from "./options.js";
 import type { ReferenceRun } from "./reference.js";
 
 /** The training rows of one task. No method sees a test row. */
@@ -143,10 +144,10 @@ export interface ActiveMethod extends Hooks {
 /** A method's own part; fields are values, not getters. */
 export type MethodParts = Omit<ActiveMethod, keyof Hooks> & Partial<Hooks>;
 
-export interface MethodSetup<Name extends MethodName> {
+export interface MethodSetup<Options extends object> {
   readonly model: LanguageModel;
   readonly lora: LoraOptions & { readonly seqDelta: "snapshot" | "increment" };
-  readonly options: MethodOptions<Name>;
+  readonly options: Options;
   /** Finished adapters beneath the stream: frozen, not trained. They live at least as long as the method. */
   readonly startFrom: readonly AdapterDelta[];
   /** The run that a control is compared with; null for other methods. */
@@ -155,13 +156,31 @@ export interface MethodSetup<Name extends MethodName> {
   readonly tasks: readonly Pick<Task, "name" | "labels" | "train">[];
 }
 
-/** A method's file; facts.ts says in words what it trains and keeps. */
-export interface Method<Name extends MethodName = MethodName> {
-  readonly name: Name;
-  create(setup: MethodSetup<Name>): MethodParts;
+/** What a method is in words: for help, documents and checks. */
+export interface MethodFacts {
+  readonly title: string;
+  readonly trains: string;
+  /** Between tasks. */
+  readonly keeps: string;
+  /** Whether answering takes the task's name, beyond what the prompt says; it does not unless this says so. */
+  readonly needsTaskIdentity?: true;
+  /** All tasks at once; one after another unless this says so. */
+  readonly learns?: "jointly";
 }
 
-export const defineMethod = <Name extends MethodName>(method: Method<Name>): Method<Name> => method;
+/** A method's file: what it is, what can be set, and what it does. */
+export interface Method<Name extends string = string, Shape extends z.ZodRawShape = z.ZodRawShape>
+  extends MethodFacts {
+  /** As a config has it. */
+  readonly name: Name;
+  /** Beside the name. */
+  readonly options: Shape;
+  create(setup: MethodSetup<Settings<Shape> & { readonly name: Name }>): MethodParts;
+}
+
+export const defineMethod = <const Name extends string, Shape extends z.ZodRawShape>(
+  method: Method<Name, Shape>,
+): Method<Name, Shape> => method;
 
 /** The task's rows alone, every row once per epoch: what a step trains on unless a method says otherwise. */
 export function ownRows({ rows }: TaskRows, plan: BatchPlan): StepPlan {

@@ -19,15 +19,15 @@ import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
 import { inference } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
-import { METHOD_FACTS } from "./facts.js";
 import type { FinishedTask } from "./method.js";
-import { type SparsityOptions, trainsAllWeights } from "./options.js";
+import type { SparsityOptions } from "./options.js";
 import {
   orthogonalityPenalties,
   type PenalisedModule,
   sparsityCoefficient,
   sparsityPenalty,
 } from "./penalties.js";
+import { METHOD_FACTS, trainsAllWeights } from "./registry.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 24, 5));
 const run = (values: Parameters<typeof runTiny>[0], options: Parameters<typeof runTiny>[2] = {}) =>

@@ -1,12 +1,27 @@
 /** MTL: one model trained on the rows of all tasks at once. What continual learning is measured against, not a part of it. */
 import { type BatchPlan, batchesPerEpoch } from "../data/batches.js";
 import type { EncodedExample } from "../data/encode.js";
-import { openBackbone } from "./backbone.js";
+import { choice, number } from "../settings.js";
+import { BACKBONE, openBackbone } from "./backbone.js";
 import { defineMethod, ownRows, type StepPlan, type TaskContext, type TaskRows } from "./method.js";
+import { withBackbone } from "./options.js";
 import { sequentialMethod } from "./sequential.js";
 
 export const mtl = defineMethod({
   name: "mtl",
+  title: "MTL",
+  trains: `${BACKBONE}, on all tasks at once`,
+  keeps: "nothing",
+  learns: "jointly",
+  options: {
+    ...withBackbone,
+    mixing: choice(["proportional", "equal", "temperature"])
+      .default("proportional")
+      .describe(
+        "rows of all tasks shuffled, a batch of each task per step (losses summed), or tasks drawn by n^(1/tau)",
+      ),
+    tau: number({ above: 0 }).default(2).describe("mixing temperature: 1 is proportional, large is uniform"),
+  },
   create(setup) {
     const { backbone, sparsity, mixing, tau } = setup.options;
     const plans = { proportional: ownRows, equal, temperature: byTemperature(tau) };

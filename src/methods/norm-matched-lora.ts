@@ -3,13 +3,23 @@
  * dW <- dW min(1, c / ||dW||_F) on B, c the norm there. If it does as well as that run, its merit was size, not sparsity.
  */
 import { deltaNorm } from "../adapters/usage.js";
+import { choice } from "../settings.js";
 import { noGrad } from "../tensor/grad.js";
-import { incrementalMethod, type OpenModule, type Shaping } from "./incremental.js";
+import { ADAPTER_PER_TASK, incrementalMethod, type OpenModule, type Shaping } from "./incremental.js";
 import { defineMethod } from "./method.js";
+import { referenceOption } from "./options.js";
 import { checkModules, required } from "./reference.js";
 
 export const normMatchedLora = defineMethod({
   name: "norm-matched-lora",
+  title: "IncLoRA, norms matched",
+  ...ADAPTER_PER_TASK,
+  options: {
+    reference: referenceOption,
+    when: choice(["step", "task-end"])
+      .default("step")
+      .describe("updates are cut to the reference's size after every step, or once when the task is learned"),
+  },
   create(setup) {
     const { when } = setup.options;
     const reference = required(setup.reference);

@@ -4,11 +4,22 @@
  * directions are remembered, no rows.
  */
 import type { LanguageModel } from "../models/language-model.js";
-import { incrementalMethod, type OpenModule, type Shaping } from "./incremental.js";
+import { number, whole } from "../settings.js";
+import { ADAPTER_PER_TASK, incrementalMethod, type OpenModule, type Shaping } from "./incremental.js";
 import { InputSpaces } from "./input-space.js";
 import { defineMethod, type TaskContext } from "./method.js";
-import type { MethodOptions } from "./options.js";
+import { type Settings, sparsityOptions } from "./options.js";
 import { Sparsity } from "./sparsity.js";
+
+const options = {
+  ...sparsityOptions,
+  energy: number({ min: 0, max: 1 })
+    .default(0.95)
+    .describe("share of the energy of every earlier task's layer inputs that later updates leave unchanged"),
+  probeRows: whole({ min: 1 }).default(200).describe("training rows of a task that its inputs are taken of"),
+};
+
+type Options = Settings<typeof options>;
 
 class NullSpaceShaping implements Shaping {
   readonly #spaces = new InputSpaces();
@@ -17,7 +28,7 @@ class NullSpaceShaping implements Shaping {
 
   constructor(
     readonly model: LanguageModel,
-    readonly options: Pick<MethodOptions<"null-space-lora">, "energy" | "probeRows">,
+    readonly options: Pick<Options, "energy" | "probeRows">,
     readonly sparsity: Shaping,
   ) {}
 
@@ -69,6 +80,10 @@ class NullSpaceShaping implements Shaping {
 
 export const nullSpaceLora = defineMethod({
   name: "null-space-lora",
+  title: "Null-Space-LoRA",
+  ...ADAPTER_PER_TASK,
+  keeps: "all adapters, and the directions of earlier tasks' layer inputs",
+  options: options,
   create(setup) {
     const { energy, probeRows, ...options } = setup.options;
     const sparsity = new Sparsity(options);

@@ -1,11 +1,15 @@
 /** O-LoRA + N-LoRA (the paper's Table 4): both penalties on the same new adapter. */
-import { incrementalMethod } from "./incremental.js";
+import { ADAPTER_PER_TASK, incrementalMethod } from "./incremental.js";
 import { defineMethod } from "./method.js";
+import { orthogonalityOptions, sparsityOptions } from "./options.js";
 import { orthogonalityMemory, orthogonalityPenalties } from "./penalties.js";
 import { Sparsity } from "./sparsity.js";
 
 export const oLoraNLora = defineMethod({
   name: "o-lora-n-lora",
+  title: "O-LoRA + N-LoRA",
+  ...ADAPTER_PER_TASK,
+  options: { ...orthogonalityOptions, ...sparsityOptions },
   create(setup) {
     const { options } = setup;
     const { lambda1, lambda2, orth } = options;

@@ -3,8 +3,8 @@ import { learn, tinyMethod, tinyModel, tinySettings, tinyTask } from "../../test
 import { batchOf } from "../data/collate.js";
 import { EVALUATION } from "../nn/context.js";
 import { inference } from "../tensor/grad.js";
-import { METHOD_FACTS } from "./facts.js";
 import type { FinishedTask } from "./method.js";
+import { METHOD_FACTS } from "./registry.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 16, 5));
 

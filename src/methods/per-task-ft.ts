@@ -6,12 +6,18 @@ import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta, keepDelta, Lora } from "../adapters/lora.js";
 import type { LanguageModel } from "../models/language-model.js";
 import { tidy } from "../tensor/scope.js";
-import { copyWeights, unfreeze } from "./backbone.js";
+import { BACKBONE, copyWeights, unfreeze } from "./backbone.js";
 import { defineMethod, type FinishedTask, type MethodParts, type MethodSetup } from "./method.js";
+import { type Settings, withBackbone } from "./options.js";
 import { AdapterSparsity } from "./sparsity.js";
 
 export const perTaskFt = defineMethod({
   name: "per-task-ft",
+  title: "PerTaskFT",
+  trains: `${BACKBONE}, of the base model, per task`,
+  keeps: "every task's model or adapter",
+  needsTaskIdentity: true,
+  options: withBackbone,
   create: (setup) => (setup.options.backbone === "full" ? modelPerTask(setup.model) : adapterPerTask(setup)),
 });
 
@@ -55,7 +61,7 @@ function adapterPerTask({
   lora: options,
   startFrom,
   options: { sparsity: penalty },
-}: MethodSetup<"per-task-ft">): MethodParts {
+}: MethodSetup<Settings<typeof withBackbone>>): MethodParts {
   const lora = new Lora(model, options);
   const sparsity = new AdapterSparsity(lora, penalty, startFrom);
   for (const delta of startFrom) lora.addFrozen(delta);

@@ -7,12 +7,18 @@ import { cat } from "../tensor/functions.gen.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { defineMethod } from "./method.js";
+import { promptPositions } from "./options.js";
 import { randomPrompt } from "./soft-prompt.js";
 
 const nameOf = (index: number): string => `prompt.${index + 1}`;
 
 export const progPrompt = defineMethod({
   name: "prog-prompt",
+  title: "ProgPrompt",
+  trains: "a new soft prompt per task",
+  keeps: "all prompts",
+  needsTaskIdentity: true,
+  options: { promptLength: promptPositions(10) },
   create({ model, options: { promptLength } }) {
     /** Of the tasks so far; of these the first `shown` are in use. */
     const prompts: Tensor[] = [];

@@ -5,13 +5,37 @@
  */
 import { supportDensity, usageOf } from "../adapters/usage.js";
 import { shrinkRows_ } from "../nn/proximal.js";
-import { at } from "../settings.js";
+import { at, group, number, perTask, whole } from "../settings.js";
 import { inference } from "../tensor/grad.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { ClosedLoop } from "./closed-loop.js";
-import { incrementalMethod, type OpenModule, type Shaping } from "./incremental.js";
+import { ADAPTER_PER_TASK, incrementalMethod, type OpenModule, type Shaping } from "./incremental.js";
 import { defineMethod, type Update } from "./method.js";
-import type { MethodOptions } from "./options.js";
+import { type Settings, steering } from "./options.js";
+
+const options = {
+  mu: perTask("number", { min: 0 })
+    .default(1)
+    .describe("strength on the rows of B; a row whose gradient is steady stays while mu < sqrt(rank)"),
+  nu: perTask("number", { min: 0 }).default(1).describe("strength on the columns of A"),
+  warmup: whole({ min: 0 }).default(50).describe("steps of a task before the first shrinking"),
+  gamma: number({ min: 0 })
+    .default(0)
+    .describe(
+      "the row and column that earlier tasks use most are shrunk 1 + gamma times as hard, others in proportion",
+    ),
+  target: group({
+    density: number({ above: 0, below: 1 }).describe(
+      "share of the elements of dW in rows and columns that are left",
+    ),
+    ...steering,
+  })
+    .nullable()
+    .default(null)
+    .describe("steer mu and nu together towards a density; null: they stay as given"),
+};
+
+type Options = Settings<typeof options>;
 
 /** A module with the factors on mu and nu of each of its rows [outputs] and columns [inputs]; null: all are 1. */
 interface Weighted extends OpenModule {
@@ -23,7 +47,7 @@ class ProximalShaping implements Shaping {
   #index = 0;
   readonly #loop: ClosedLoop;
 
-  constructor(readonly options: Omit<MethodOptions<"prox-lora">, "name">) {
+  constructor(readonly options: Options) {
     const { target } = options;
     this.#loop = new ClosedLoop(target && { ...target, value: target.density });
   }
@@ -76,6 +100,9 @@ function shrink(matrix: Tensor, threshold: number, weights: Tensor | undefined):
 
 export const proxLora = defineMethod({
   name: "prox-lora",
+  title: "Prox-LoRA",
+  ...ADAPTER_PER_TASK,
+  options: options,
   create(setup) {
     const { name: _, ...options } = setup.options;
     return incrementalMethod(setup, {

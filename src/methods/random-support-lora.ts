@@ -2,13 +2,17 @@
  * Control: IncLoRA on as many rows and columns of each layer as another run's updates have, drawn at random for every task
  * and layer. If it does as well as that run, which rows and columns are left does not matter.
  */
-import { incrementalMethod } from "./incremental.js";
+import { ADAPTER_PER_TASK, incrementalMethod } from "./incremental.js";
 import { MaskShaping } from "./masks.js";
 import { defineMethod } from "./method.js";
+import { referenceOption } from "./options.js";
 import { checkModules, checkSparse, required } from "./reference.js";
 
 export const randomSupportLora = defineMethod({
   name: "random-support-lora",
+  title: "IncLoRA, random support",
+  ...ADAPTER_PER_TASK,
+  options: { reference: referenceOption },
   create(setup) {
     const reference = required(setup.reference);
     return incrementalMethod(setup, {

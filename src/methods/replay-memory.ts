@@ -1,8 +1,38 @@
 /** Training rows kept for later tasks: chosen class by class, or held in one bounded reservoir. Plain numbers and text. */
+import { z } from "zod";
 import type { EncodedExample } from "../data/encode.js";
 import { groupBy } from "../data/sample.js";
 import type { Rng } from "../random.js";
-import type { MemoryOptions } from "./options.js";
+import { choice, group, number, whole } from "../settings.js";
+import type { Settings } from "./options.js";
+
+const MEMORY = "{ fraction: 0.02 }, { perTask: 100 }, { perClass: 20 } or { totalWithReservoir: 500 }";
+
+export const memoryOptions = {
+  memory: z
+    .union(
+      [
+        group({ fraction: number({ min: 0, max: 1 }) }),
+        group({ perTask: whole({ min: 0 }) }),
+        group({ perClass: whole({ min: 0 }) }),
+        group({ totalWithReservoir: whole({ min: 1 }) }),
+      ],
+      { error: MEMORY },
+    )
+    .default({ fraction: 0.02 })
+    .describe(
+      "training rows kept: a share of each task's (at least one per class), rows per task or per class, or one bounded reservoir",
+    ),
+  rho: number({ min: 0, below: 1 })
+    .default(0.25)
+    .describe("share of replayed rows in a batch, and weight of their loss (schedule mixed)"),
+  schedule: choice(["mixed", "everyK"])
+    .default("mixed")
+    .describe("replayed rows join every batch, or are a batch of their own after every k batches"),
+  k: whole({ min: 1 }).default(10).describe("schedule everyK: batches between two replayed ones"),
+};
+
+export type MemoryOptions = Settings<typeof memoryOptions>;
 
 /** A kept row. It is saved as it stands here, its text included. */
 export interface StoredRow {

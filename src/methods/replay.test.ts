@@ -4,7 +4,7 @@ import { learn, runTiny, tinyMethod, tinyModel, tinyTask } from "../../test/supp
 import { taskContext } from "../learn/learn.js";
 import { Rng } from "../random.js";
 import { ownRows, type TaskState } from "./method.js";
-import type { MemoryOptions } from "./options.js";
+import type { MemoryOptions } from "./replay-memory.js";
 import { ReplayMemory, type StoredRow } from "./replay-memory.js";
 
 const tasks = ["alpha", "beta", "gamma"].map((name) => tinyTask(name, 24, 5));

@@ -6,7 +6,7 @@
 import type { BatchPlan } from "../data/batches.js";
 import { groupBy } from "../data/sample.js";
 import { ConfigError } from "../errors.js";
-import { openBackbone } from "./backbone.js";
+import { BACKBONE, openBackbone } from "./backbone.js";
 import {
   defineMethod,
   type MethodSetup,
@@ -15,14 +15,24 @@ import {
   type StepPlan,
   type TaskContext,
 } from "./method.js";
-import type { MemoryOptions } from "./options.js";
-import { type ClassCount, ReplayMemory, type StoredRow } from "./replay-memory.js";
+import { withBackbone } from "./options.js";
+import {
+  type ClassCount,
+  type MemoryOptions,
+  memoryOptions,
+  ReplayMemory,
+  type StoredRow,
+} from "./replay-memory.js";
 import { sequentialMethod } from "./sequential.js";
 
-type Stream = MethodSetup<"replay">["tasks"];
+type Stream = MethodSetup<object>["tasks"];
 
 export const replay = defineMethod({
   name: "replay",
+  title: "Replay",
+  trains: BACKBONE,
+  keeps: "the model, and training rows as text",
+  options: { ...withBackbone, ...memoryOptions },
   create(setup) {
     const { options, tasks } = setup;
     const { backbone, sparsity, memory: kept, rho, schedule, k } = options;

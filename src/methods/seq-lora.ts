@@ -5,10 +5,15 @@
  */
 import { openBackbone } from "./backbone.js";
 import { defineMethod } from "./method.js";
+import { withSparsity } from "./options.js";
 import { sequentialMethod } from "./sequential.js";
 
 export const seqLora = defineMethod({
   name: "seq-lora",
+  title: "SeqLoRA",
+  trains: "one LoRA adapter",
+  keeps: "that adapter",
+  options: withSparsity,
   create: (setup) =>
     sequentialMethod(openBackbone(setup, "lora", setup.options.sparsity), {
       penaltyRecord: { kind: "none" },

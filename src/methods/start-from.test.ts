@@ -13,7 +13,7 @@ import { Rng } from "../random.js";
 import { tensor } from "../tensor/create.js";
 import { inference, noGrad } from "../tensor/grad.js";
 import { liveTensors, tidy } from "../tensor/scope.js";
-import { METHOD_NAMES, trainsAllWeights, trainsPrompts } from "./options.js";
+import { METHOD_NAMES, trainsAllWeights, trainsPrompts } from "./registry.js";
 
 const SCALE = tinyLora.alpha / tinyLora.rank;
 const example = readGolden<GoldenBatch>("t5-classic");

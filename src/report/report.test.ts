@@ -8,7 +8,7 @@ import { everything, type Node, parseSvg } from "../../test/support/svg.js";
 import { ORDERS } from "../data/orders.js";
 import { resolveConfig } from "../experiment/config.js";
 import { preset } from "../experiment/presets.js";
-import { STANDALONE_NAMES } from "../methods/options.js";
+import { STANDALONE_NAMES } from "../methods/registry.js";
 import { RunFolder } from "../runs/run-folder.js";
 import { NO_ADAPTERS } from "./adapters.js";
 import { readInputs } from "./inputs.js";

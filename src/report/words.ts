@@ -1,5 +1,5 @@
 /** What a record says of the loss and of how a run ended, in words. Definitions: docs/losses-and-metrics.md. */
-import { METHOD_FACTS } from "../methods/facts.js";
+import { METHOD_FACTS } from "../methods/registry.js";
 import type { RunRecord } from "../runs/record.js";
 import type { ReportedRun } from "./reported-run.js";
 

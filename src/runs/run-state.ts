@@ -6,7 +6,7 @@ import type { Config } from "../experiment/config.js";
 import { PEFT_FILES, weightsFile } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
 import { SafetensorsFile } from "../io/safetensors.js";
-import { trainsPrompts } from "../methods/options.js";
+import { trainsPrompts } from "../methods/registry.js";
 import { nextTask } from "./fold-record.js";
 import { readJournal } from "./journal.js";
 import { RunFolder } from "./run-folder.js";

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { taskOrder } from "../data/orders.js";
 import { resolveConfig, taskNames } from "../experiment/config.js";
-import { STANDALONE_NAMES } from "../methods/options.js";
+import { STANDALONE_NAMES } from "../methods/registry.js";
 import { configsOf } from "./run-study.js";
 import { STUDIES, studyRuns } from "./studies.js";
 

@@ -1,6 +1,6 @@
 /** The paper's experiments as lists of runs: methods x orders x seeds, each run a preset with a few settings changed. */
 import { type PresetScale, type PresetValues, type Protocol, preset } from "../experiment/presets.js";
-import { METHOD_NAMES, type MethodName, STANDALONE_NAMES } from "../methods/options.js";
+import { METHOD_NAMES, type MethodName, STANDALONE_NAMES } from "../methods/registry.js";
 
 /** A row of a study's table: a method, or a variant of one. */
 export interface StudyRow {

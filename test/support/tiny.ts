@@ -6,17 +6,17 @@ import type { EncodedExample } from "../../src/data/encode.js";
 import type { RunEvent } from "../../src/learn/events.js";
 import type { EncodedTask, TrainingSettings } from "../../src/learn/learn.js";
 import { jointTask, taskContext, trainTask } from "../../src/learn/learn.js";
-import { METHOD_FACTS } from "../../src/methods/facts.js";
 import type { ActiveMethod, FinishedTask } from "../../src/methods/method.js";
+import type { ReferenceRun } from "../../src/methods/reference.js";
 import {
+  createMethod,
+  METHOD_FACTS,
   METHOD_NAMES,
-  methodOptions as METHOD_SHAPES,
+  METHOD_OPTIONS,
   type MethodName,
   type MethodOptions,
   methodSchema,
-} from "../../src/methods/options.js";
-import type { ReferenceRun } from "../../src/methods/reference.js";
-import { createMethod } from "../../src/methods/registry.js";
+} from "../../src/methods/registry.js";
 import type { LanguageModel } from "../../src/models/language-model.js";
 import { loadModel } from "../../src/models/registry.js";
 import { Rng } from "../../src/random.js";
@@ -69,7 +69,7 @@ const textOf = ({ source, target }: EncodedExample) => ({
   output: target.join(" "),
 });
 
-const isControl = (name: MethodName): boolean => "reference" in METHOD_SHAPES[name].shape;
+const isControl = (name: MethodName): boolean => "reference" in METHOD_OPTIONS[name];
 
 /** Options as a config gives them, the others by default; controls follow a run that is not there. */
 export function methodOptions(values: object): MethodOptions<MethodName> {

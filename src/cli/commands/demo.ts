@@ -1,7 +1,7 @@
 /** `nlora demo`: the bundled model learns the bundled tasks with three methods, and their numbers side by side. */
 import { join, relative } from "node:path";
 import { resolveConfig } from "../../experiment/config.js";
-import type { MethodName } from "../../methods/options.js";
+import type { MethodName } from "../../methods/registry.js";
 import type { RunRecord } from "../../runs/record.js";
 import { freePath, RunFolder, timestamp } from "../../runs/run-folder.js";
 import { EXIT, type ExitCode, errorText, exitCodeOf } from "../exit.js";
