@@ -64,7 +64,7 @@ it("trains one adapter in place of all weights on LLaMA, and all tasks at once f
 
 it("moves prompts by large steps, on the bundled model by those that were measured, and shorter ones for LLaMA", () => {
   expect(values({ method: "prog-prompt" }).training).toMatchObject({ learningRate: 0.3 });
-  expect(values({ method: "l2p", scale: "mini" }).training).toMatchObject({ learningRate: 1 });
+  expect(values({ method: "lfpt5", scale: "mini" }).training).toMatchObject({ learningRate: 1 });
   expect(values({ method: "prog-prompt", scale: "mini" }).method).toMatchObject({ promptLength: 50 });
   expect(values({ method: "l2p", order: "llama-1" }).training).toMatchObject({ learningRate: 0.03 });
   expect(

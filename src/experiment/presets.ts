@@ -127,7 +127,7 @@ const MINI_RATES: Partial<Record<string, number>> = {
   replay: 3e-4,
   ewc: 3e-4,
   lwf: 3e-4,
-  l2p: 1,
+  l2p: 0.3,
   lfpt5: 1,
   "prog-prompt": 0.3,
 };
@@ -136,7 +136,7 @@ const MINI_LORA_RATE = 3e-3;
 /** Strengths for the bundled model where they differ from the defaults. Published units. */
 const MINI_METHODS: Partial<Record<string, Readonly<Record<string, unknown>>>> = {
   "n-lora": { lambda: 0.02 },
-  "o-lora-n-lora": { lambda: 0.02 },
+  "o-lora-n-lora": { lambda: 0.02, lambda1: 0.005 },
   // The largest AA at no more collisions than N-LoRA has.
   "null-space-lora": { lambda: 0.04 },
   "o-lora": { lambda1: 5 },
