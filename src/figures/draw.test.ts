@@ -463,8 +463,10 @@ it("a stream without boundaries shows its answers as they came, its tasks and it
     ONLINE.curve.map(([x, y]) => ["the last 50 rows", x, y]),
   );
   const text = draw(prequentialCurve(ONLINE));
-  for (const word of ["diary", "scenes", "inputs"]) expect(text).toContain(word);
+  for (const word of ["diary", "scenes", "alarms, row 120 (other inputs)."]) expect(text).toContain(word);
   expect(draw(prequentialCurve({ ...ONLINE, alarms: [] }))).not.toContain("Dashed");
+  const many = { ...ONLINE, alarms: ONLINE.alarms.flatMap((each) => new Array<typeof each>(9).fill(each)) };
+  expect(draw(prequentialCurve(many))).toContain("and 3 more.");
 });
 
 const HOSTILE = `<script>alert(1)</script>"'&]]>\u0000\u202e${"x".repeat(300)}`;

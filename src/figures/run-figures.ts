@@ -90,13 +90,20 @@ export function prequentialCurve({ rows, tasks, curve, alarms }: OnlineSummary):
     lines: true,
     series: [{ name: "the last 50 rows", points: curve.map(([x, y]) => ({ x, y })) }],
     spans: tasks.map(({ task, start }, k) => ({ from: start, to: tasks[k + 1]?.start ?? rows, label: task })),
-    references: alarms.map(({ row, kind }) => ({ axis: "x", value: row, label: kind ?? "alarm" })),
-    ...(alarms.length > 0 && {
-      notes: [
-        "Dashed: alarms, with what has changed as far as can be told: the inputs, or what is asked of them.",
-      ],
-    }),
+    references: alarms.map(({ row }) => ({ axis: "x", value: row, label: "alarm" })),
+    ...(alarms.length > 0 && { notes: [`Dashed: alarms, ${alarmsInWords(alarms)}.`] }),
   };
+}
+
+/** Alarms that are told one by one. */
+const TOLD = 6;
+
+function alarmsInWords(alarms: OnlineSummary["alarms"]): string {
+  const told = alarms
+    .slice(0, TOLD)
+    .map(({ row, kind }) => `row ${row}${kind === null ? "" : ` (other ${kind})`}`);
+  const more = alarms.length - told.length;
+  return `${told.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 export interface TaskCurves {
