@@ -3,6 +3,12 @@ import { cat, zeros } from "../tensor/functions.gen.js";
 import { tidy } from "../tensor/scope.js";
 import type { AdapterDelta, LowRankDelta } from "./delta.js";
 
+/** The update with the other sign. New factors belong to the open scope. */
+export function negated(delta: AdapterDelta): AdapterDelta {
+  const modules = [...delta.modules].map(([name, { a, b }]) => [name, { a, b: b.neg() }] as const);
+  return { ...delta, modules: new Map(modules) };
+}
+
 /** The same update under another scale: b takes up the ratio. Factors are shared where nothing changes. */
 export function withScale(delta: AdapterDelta, scale: number): AdapterDelta {
   const ratio = delta.scale / scale;

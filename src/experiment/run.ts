@@ -157,12 +157,12 @@ export async function* runExperiment(
         : trainTask(model, method, task, index, config.training, own);
       for (const event of learning) yield say(event);
       const measures = method.measures();
-      const sum = online?.sum(task.name);
-      const delta = sum ?? method.afterTask(taskContext(task, index, own));
+      const update = online?.update(task.name);
+      const delta = update ?? method.afterTask(taskContext(task, index, own));
       const seconds = (performance.now() - started) / 1000;
       saveTask(saving, place, { ...method, saves }, delta);
-      const deltaNorm = method.deltas && frobeniusNorms(sum ? [sum] : method.deltas.slice(-1))[0]!;
-      if (sum) disposeDelta(sum);
+      const deltaNorm = method.deltas && frobeniusNorms(update ? [update] : method.deltas.slice(-1))[0]!;
+      if (update) disposeDelta(update);
       else method.saved(finishedTask(saving, place));
       yield* evaluate(index);
       yield say({
@@ -189,8 +189,8 @@ export async function* runExperiment(
   }
 }
 
-/** Of an online run, whose adapters begin and end within tasks: everything so far, as one adapter. */
-const ONLINE_SAVES: Saves = { adapter: "cumulative", weights: null, state: false };
+/** Of an online run, whose adapters begin and end within tasks: what each task added, as one adapter. */
+const ONLINE_SAVES: Saves = { adapter: "delta", weights: null, state: false };
 
 function recordedEngine(): Record<string, unknown> {
   const { libtorch, origin, blas, threads, processor, vectorExtensions, fusedKernels } = engineReport();

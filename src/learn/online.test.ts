@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { tinyMethod, tinyModel, tinySettings, tinyTask } from "../../test/support/tiny.js";
+import { stackAdapters } from "../adapters/combine.js";
+import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta } from "../adapters/lora.js";
 import { batchOf, promptsOf } from "../data/collate.js";
 import { opensAdapters, STANDALONE_NAMES } from "../methods/registry.js";
-import { frobeniusNorms } from "../metrics/geometry.js";
 import { greedy } from "../models/generate.js";
 import { EVALUATION } from "../nn/context.js";
 import { Rng } from "../random.js";
@@ -24,6 +25,10 @@ const SETTINGS: OnlineSettings = {
 /** Two tasks that answer the same kind of rows with other tokens. */
 const tasks = [tinyTask("alpha", 160, 5), tinyTask("beta", 160, 6)];
 
+/** All elements of what adapters add to the layers together. */
+const denseOf = (deltas: readonly AdapterDelta[]): number[] =>
+  tidy(() => [...stackAdapters(deltas, "all").modules.values()].flatMap(({ a, b }) => b.matmul(a).toArray()));
+
 /** Learns a stream; `numbers` are all values of the adapters that were finished, one list per adapter. */
 function learnOnline(
   changes: Partial<OnlineSettings> = {},
@@ -40,11 +45,11 @@ function learnOnline(
   const learner = new OnlineLearner(model, method, stream, settings, tinySettings, new Rng(3));
   const events = stream.map((_, index) => {
     const own = [...learner.task(index)];
-    const sum = learner.sum("so far");
-    const norm = frobeniusNorms([sum])[0]!;
-    const values = [...sum.modules.values()].map(({ a, b }) => [...a.toArray(), ...b.toArray()]);
-    disposeDelta(sum);
-    return { own, norm, values };
+    const update = learner.update("task");
+    const values = [...update.modules.values()].map(({ a, b }) => [...a.toArray(), ...b.toArray()]);
+    const dense = denseOf([update]);
+    disposeDelta(update);
+    return { own, values, dense };
   });
   learner.finish();
   const deltas = method.deltas!;
@@ -54,7 +59,8 @@ function learnOnline(
   const all = events.flatMap(({ own }) => own);
   const result = {
     numbers,
-    sums: events.map(({ values }) => values),
+    updates: events.map(({ values }) => values),
+    dense: { tasks: events.map(({ dense }) => dense), adapters: denseOf(deltas) },
     arrivals: all.filter((event) => event.type === "arrival"),
     alarms: all.filter((event) => event.type === "alarm"),
     steps: all.filter((event) => event.type === "step"),
@@ -95,17 +101,29 @@ test("adapters begin where the settings say: at true starts, after so many rows,
 
 test("up to the first change, detected boundaries and known ones learn the same", () => {
   const [known, detected] = [learnOnline({ boundaries: "known" }), learnOnline()];
-  expect(detected.sums[0]).toEqual(known.sums[0]);
-  expect(known.numbers[0]).toEqual(known.sums[0]);
+  expect(detected.updates[0]).toEqual(known.updates[0]);
+  expect(known.numbers[0]).toEqual(known.updates[0]);
   expect(detected.numbers[0]).not.toEqual(known.numbers[0]);
 });
+
+test.each(["detected", "known", "none", { every: 72 }] as const)(
+  "what the tasks have added is what the adapters add up to (%o)",
+  (boundaries) => {
+    const { tasks: parts, adapters } = learnOnline({ boundaries }).dense;
+    const sum = adapters.map((_, i) => parts.reduce((total, part) => total + part[i]!, 0));
+    const largest = Math.max(...adapters.map(Math.abs));
+    expect(largest).toBeGreaterThan(0.01);
+    for (const [i, value] of adapters.entries())
+      expect(Math.abs(sum[i]! - value)).toBeLessThan(1e-5 * largest);
+  },
+);
 
 test("a roll-back takes back what was learned after the change, and learns those rows again", () => {
   const forward = learnOnline();
   const back = learnOnline({ onAlarm: "roll-back" });
   // The change is at the end of the first task, and so is the closed adapter.
-  expect(back.numbers[0]).toEqual(back.sums[0]);
-  expect(forward.numbers[0]).not.toEqual(forward.sums[0]);
+  expect(back.numbers[0]).toEqual(back.updates[0]);
+  expect(forward.numbers[0]).not.toEqual(forward.updates[0]);
   const again = back.alarms[0]!.row - back.alarms[0]!.since - tinySettings.batchSize;
   expect(back.steps.length - forward.steps.length).toBe((again / tinySettings.batchSize) * SETTINGS.updates);
 });

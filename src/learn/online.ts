@@ -2,7 +2,7 @@
  * Learns a stream that does not say where a task ends: every batch that arrives is answered first (test, then train), its
  * losses are watched for a change, and a new adapter is opened where one is found.
  */
-import { stackAdapters } from "../adapters/combine.js";
+import { negated, stackAdapters } from "../adapters/combine.js";
 import type { AdapterDelta } from "../adapters/delta.js";
 import { disposeDelta, keepDelta } from "../adapters/lora.js";
 import { type Arrivals, arrivals } from "../data/arrivals.js";
@@ -78,6 +78,8 @@ export class OnlineLearner {
   #seen = 0;
   #segments = 0;
   #open: Segment | null = null;
+  /** The adapters that were finished, and the open one, at the last `update`. */
+  #told: { readonly count: number; readonly open: AdapterDelta | null } = { count: 0, open: null };
 
   /** Throws a DataError where tasks are too short to mix. */
   constructor(
@@ -241,14 +243,21 @@ export class OnlineLearner {
     }
   }
 
-  /** What has been learned so far, all adapters and the open one as one; the caller owns it. */
-  sum(name: string): AdapterDelta {
-    const open = this.#open && this.method.openAdapter(name);
-    try {
-      return tidy(() => keepDelta(stackAdapters([...this.method.deltas!, ...(open ? [open] : [])], name)));
-    } finally {
-      if (open) disposeDelta(open);
-    }
+  /**
+   * What has been learned since the last call, as one adapter that the caller owns: those finished since, and the open one
+   * without what it was then.
+   */
+  update(name: string): AdapterDelta {
+    const finished = this.method.deltas!;
+    const { count, open: before } = this.#told;
+    const open = this.method.openAdapter(name)!;
+    this.#told = { count: finished.length, open };
+    const update = tidy(() => {
+      const taken = before ? [negated(before)] : [];
+      return keepDelta(stackAdapters([...finished.slice(count), ...taken, open], name));
+    });
+    if (before) disposeDelta(before);
+    return update;
   }
 
   /** The stream is over: the last adapter is finished. */
@@ -258,6 +267,7 @@ export class OnlineLearner {
 
   dispose(): void {
     if (this.#open) this.#release(this.#open);
+    if (this.#told.open) disposeDelta(this.#told.open);
   }
 }
 

@@ -241,7 +241,7 @@ describe("a stream that does not say where a task ends", () => {
     expect(arrivals.map(({ seen }) => seen)).toEqual(Array.from({ length: 12 }, (_, k) => 4 * (k + 1)));
   });
 
-  it("leaves after every task an adapter of all that was learned so far", async () => {
+  it("leaves after every task an adapter of what it added", async () => {
     expect(readdirSync(join(root, run, "adapters"))).toEqual(adapterNames);
     const { status, stdout } = await nlora(root, ["inspect", run, "--json"]);
     expect(status).toBe(0);
