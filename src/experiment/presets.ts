@@ -109,7 +109,7 @@ export const MINI = {
 
 /**
  * Rates for the bundled model, each method's own: of those tried, the best on held-out training rows (docs/reproduction.md).
- * Methods that train all weights share one, and so do methods of which none was tried.
+ * Methods that train all weights share one.
  */
 const MINI_RATES: Partial<Record<string, number>> = {
   "seq-lora": 1e-3,
@@ -118,6 +118,7 @@ const MINI_RATES: Partial<Record<string, number>> = {
   "n-lora": 1e-3,
   "o-lora-n-lora": 1e-3,
   "prox-lora": 1e-3,
+  "mask-lora": 1e-3,
   // Controls are compared with those.
   "norm-matched-lora": 1e-3,
   "random-support-lora": 1e-3,
