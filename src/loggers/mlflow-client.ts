@@ -83,16 +83,26 @@ export class MlflowClient {
   async #request(endpoint: string, query: string, init: RequestInit): Promise<Fields> {
     let response: Response;
     let text: string;
+    // Not AbortSignal.any and AbortSignal.timeout: Node 20 may collect the signals they make, and the request never ends.
+    const ended = new AbortController();
+    const stop = () => ended.abort(this.signal.reason);
+    const late = () => ended.abort(new DOMException("no answer in time", "TimeoutError"));
+    const timer = setTimeout(late, this.timeout);
+    if (this.signal.aborted) stop();
+    this.signal.addEventListener("abort", stop, { once: true });
     try {
       response = await fetch(`${this.address}/api/2.0/mlflow/${endpoint}${query}`, {
         ...init,
         headers: { ...init.headers, ...(this.authorization && { authorization: this.authorization }) },
         redirect: "manual",
-        signal: AbortSignal.any([this.signal, AbortSignal.timeout(this.timeout)]),
+        signal: ended.signal,
       });
       text = await response.text();
     } catch (error) {
       throw new Passing(reasonOf(error, this.timeout), endpoint);
+    } finally {
+      clearTimeout(timer);
+      this.signal.removeEventListener("abort", stop);
     }
     const { status } = response;
     const fields = objectOf(text);

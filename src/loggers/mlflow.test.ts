@@ -1,6 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MlflowServer } from "../../test/support/mlflow-server.js";
@@ -8,7 +11,7 @@ import { runConfig, runEnd, runStart, START, taskEvents } from "../../test/suppo
 import { UsageError } from "../errors.js";
 import type { RunEvent } from "../learn/events.js";
 import { MlflowLogger, type MlflowPatience } from "./mlflow.js";
-import { serverAddress } from "./mlflow-client.js";
+import { MlflowClient, serverAddress } from "./mlflow-client.js";
 import { cut, flatSettings, mlflowKey } from "./mlflow-names.js";
 import { Loggers, loggerTarget } from "./open.js";
 import { curvesOf, RunPoints } from "./points.js";
@@ -190,6 +193,20 @@ describe("a server in trouble", () => {
     expect(warnings).toHaveLength(2);
     expect(warnings[1]).toContain(`${values} of ${values} values`);
     expect(warnings[1]).toMatch(/the end of the run were not sent \(no answer in 0.1 s\)$/);
+  });
+
+  it("that never answers ends a request in time, whatever the collector of memory does meanwhile", async () => {
+    server.trouble = () => "hang";
+    setFlagsFromString("--expose_gc");
+    const collect = runInNewContext("gc") as () => void;
+    const timer = setInterval(collect, 20);
+    try {
+      const client = new MlflowClient(server.address, null, 200, new AbortController().signal);
+      const answer = client.get("experiments/get-by-name", { experiment_name: "a" }).catch(String);
+      expect(await Promise.race([answer, pause(5000, "still waiting")])).toContain("no answer in 0.2 s");
+    } finally {
+      clearInterval(timer);
+    }
   });
 
   it("that is not there is said once, and its values do not pile up", async () => {
