@@ -165,7 +165,8 @@ export type PresetValues = Readonly<Record<string, unknown>> & {
 /** Throws a ConfigError for an order that there is not. */
 export function preset(choice: PresetChoice): PresetValues {
   const { order, method, source = "paper", scale = "paper", protocol = "equal" } = choice;
-  if (isGenerated(order)) return generated(order, method);
+  const stream = Object.hasOwn(GENERATED, order) ? GENERATED[order] : undefined;
+  if (stream) return generated(order, stream, method);
   const settings = PAPER[order];
   if (!settings) {
     const names = [...ORDERS.map(({ name }) => name), ...Object.keys(GENERATED)];
@@ -226,44 +227,45 @@ export function preset(choice: PresetChoice): PresetValues {
  * often, in small batches, at half the rate of the other mini runs: with 48 rows over 8 epochs IncLoRA answers 76 % of the
  * first four tasks (chance: 33 %), at 3e-3 62 %; with 240 rows over 2 epochs, as many steps and a quarter, 49 %.
  */
-const FEW_ROWS = {
-  long: { trainRows: 48, testRows: 30, epochs: 8, every: 10 },
-  drift: { trainRows: 100, testRows: 30, epochs: 6, every: 1 },
-} as const;
-
-/** Streams without boundaries, every row seen once. */
-const ONLINE = {
-  "online-sudden": { data: { stream: "bundled" } },
-  "online-gradual": { data: { stream: "bundled" }, mixing: 100 },
-  "online-drift": { data: { stream: "drift", tasks: 6 } },
-  "online-recurring": { data: { stream: "drift", tasks: 6, recurAfter: 2 } },
-} as const;
-const ONLINE_ROWS = { trainRows: 320, testRows: 60 } as const;
-
-const GENERATED = { ...FEW_ROWS, ...ONLINE } as const;
+const GENERATED: Readonly<Record<string, GeneratedStream>> = {
+  long: { data: { stream: "long", trainRows: 48, testRows: 30 }, epochs: 8, maxNewTokens: 4, every: 10 },
+  drift: { data: { stream: "drift", trainRows: 100, testRows: 30 }, epochs: 6, maxNewTokens: 4, every: 1 },
+  "online-sudden": online({ stream: "bundled" }),
+  "online-gradual": online({ stream: "bundled" }, 100),
+  "online-drift": online({ stream: "drift", tasks: 6 }),
+  "online-recurring": online({ stream: "drift", tasks: 6, recurAfter: 2 }),
+};
 const GENERATED_TRAINING = { batchSize: 8, learningRate: 1.5e-3 } as const;
 
-const isGenerated = (order: string): order is keyof typeof GENERATED => Object.hasOwn(GENERATED, order);
+interface GeneratedStream {
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly epochs: number;
+  readonly maxNewTokens: number;
+  readonly every: number;
+  readonly online?: { readonly updates: number; readonly mixing: number };
+}
+
+/** Without boundaries, every row seen once. */
+function online(data: Readonly<Record<string, unknown>>, mixing = 0): GeneratedStream {
+  const rows = { trainRows: 320, testRows: 60 };
+  return { data: { ...data, ...rows }, epochs: 1, maxNewTokens: 8, every: 1, online: { updates: 2, mixing } };
+}
 
 /** For the bundled model, whatever the scale. */
-function generated(order: keyof typeof GENERATED, method: MethodName): PresetValues {
-  const isOnline = order in ONLINE;
-  const { trainRows, testRows, epochs, every } = isOnline
-    ? { ...ONLINE_ROWS, epochs: 1, every: 1 }
-    : FEW_ROWS[order as keyof typeof FEW_ROWS];
-  const online = isOnline && ONLINE[order as keyof typeof ONLINE];
+function generated(name: string, stream: GeneratedStream, method: MethodName): PresetValues {
+  const { data, epochs, maxNewTokens, every, online } = stream;
   const { batchSize, learningRate } = GENERATED_TRAINING;
   const own = OWN_RATES[method];
   return {
-    name: order,
-    data: { kind: "synthetic", ...(online ? online.data : { stream: order }), trainRows, testRows },
+    name,
+    data: { kind: "synthetic", ...data },
     // Hundreds of adapters are merged, so that memory does not grow with them.
     lora: { rank: 8, alpha: 32, dropout: 0.1, previousAdapters: "merged" },
     method: { name: method, ...MINI_METHODS[method] },
     maxSourceLength: 128,
     training: { epochs, batchSize, learningRate: own?.t5 ?? learningRate },
-    ...(online && { online: { updates: 2, mixing: "mixing" in online ? online.mixing : 0 } }),
-    evaluation: { maxNewTokens: online ? 8 : 4, tasks: "seen", base: false, every },
+    ...(online && { online }),
+    evaluation: { maxNewTokens, tasks: "seen", base: false, every },
   };
 }
 

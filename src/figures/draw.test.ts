@@ -58,8 +58,6 @@ const CURVES = [
 
 const ONLINE = {
   rows: 200,
-  prequentialAccuracy: 41,
-  adapters: 2,
   curve: [
     [50, 12],
     [100, 80],
@@ -74,8 +72,6 @@ const ONLINE = {
     recovery: null,
   })),
   alarms: [{ row: 120, since: 100, kind: "inputs" as const, distance: 30 }],
-  falseAlarms: 0,
-  falseAlarmsPer1000: 0,
 };
 
 const spread = (mean: number | null, deviation: number | null = null) => ({ mean, deviation });

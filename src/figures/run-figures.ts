@@ -79,7 +79,12 @@ export function accuracyMatrix(data: AccuracyData): HeatMap {
 }
 
 /** How rows were answered before they were trained on, along a stream that does not say where a task ends. */
-export function prequentialCurve({ rows, tasks, curve, alarms }: OnlineSummary): Chart {
+export function prequentialCurve({
+  rows,
+  tasks,
+  curve,
+  alarms,
+}: Pick<OnlineSummary, "rows" | "tasks" | "curve" | "alarms">): Chart {
   return {
     kind: "chart",
     id: "prequential",

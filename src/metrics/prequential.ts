@@ -37,7 +37,10 @@ export interface OnlineTask {
   readonly start: number;
   /** Accuracy of its batches before they were trained on, percent. */
   readonly prequentialAccuracy: number;
-  /** Rows from its start to the first alarm after it, if there is one before the next start; null for the first task. */
+  /**
+   * Rows from its start to its alarm, the first between its first row and the next task's; below 0 for one while its rows still
+   * mix with more of the task before. Null without one, and for the first task.
+   */
   readonly delay: number | null;
   /**
    * Rows from its start until 50 rows in a row were answered 90 % as well as its last 50; null where those were all wrong, or
@@ -55,7 +58,13 @@ export interface OnlineSummary {
   readonly curve: readonly (readonly [rows: number, accuracy: number])[];
   readonly tasks: readonly OnlineTask[];
   readonly alarms: readonly Pick<Alarm, "row" | "since" | "kind" | "distance">[];
-  /** Alarms that are not the first since a task began. */
+  /** Tasks behind the first, and how many of them have an alarm. */
+  readonly changes: number;
+  readonly changesFound: number;
+  /** Means over the tasks behind the first: of the delays there are, and of recoveries if all have one. */
+  readonly delay: number | null;
+  readonly recovery: number | null;
+  /** Alarms that are no task's. */
   readonly falseAlarms: number;
   readonly falseAlarmsPer1000: number;
 }
@@ -70,11 +79,16 @@ export function onlineSummary(arrivals: readonly Arrival[], alarms: readonly Ala
   const last = arrivals.at(-1);
   if (!last) return null;
   const indices = [...new Set(arrivals.map(({ index }) => index))];
-  const starts = indices.map((index) => arrivals.find((each) => each.index === index)!.start);
-  const tasks = indices.map((index, k): OnlineTask => {
-    const own = arrivals.filter((each) => each.index === index);
-    const [start, next] = [starts[k]!, starts[k + 1] ?? Number.POSITIVE_INFINITY];
-    const found = k === 0 ? undefined : alarms.find(({ row }) => row > start && row <= next);
+  const parts = indices.map((index) => arrivals.filter((each) => each.index === index));
+  // The task before is over as many rows behind a start as rows of the new one came before it.
+  const begins = parts.map(([first], k) => {
+    const over = parts[k - 1]?.at(-1)?.seen ?? 0;
+    return 2 * first!.start - over;
+  });
+  const tasks = parts.map((own, k): OnlineTask => {
+    const { start } = own[0]!;
+    const [begin, next] = [begins[k]!, begins[k + 1] ?? Number.POSITIVE_INFINITY];
+    const found = k === 0 ? undefined : alarms.find(({ row }) => row > begin && row <= next);
     return {
       task: own[0]!.task,
       start,
@@ -83,7 +97,10 @@ export function onlineSummary(arrivals: readonly Arrival[], alarms: readonly Ala
       recovery: recoveryOf(own, start),
     };
   });
-  const falseAlarms = alarms.length - tasks.filter(({ delay }) => delay !== null).length;
+  const later = tasks.slice(1);
+  const delays = later.flatMap(({ delay }) => (delay === null ? [] : [delay]));
+  const recoveries = later.flatMap(({ recovery }) => (recovery === null ? [] : [recovery]));
+  const falseAlarms = alarms.length - delays.length;
   return {
     rows: last.seen,
     prequentialAccuracy: accuracyOf(arrivals)!,
@@ -91,10 +108,17 @@ export function onlineSummary(arrivals: readonly Arrival[], alarms: readonly Ala
     curve: curveOf(arrivals),
     tasks,
     alarms: alarms.map(({ row, since, kind, distance }) => ({ row, since, kind, distance })),
+    changes: later.length,
+    changesFound: delays.length,
+    delay: meanOf(delays),
+    recovery: recoveries.length < later.length ? null : meanOf(recoveries),
     falseAlarms,
     falseAlarmsPer1000: (1000 * falseAlarms) / last.seen,
   };
 }
+
+const meanOf = (values: readonly number[]): number | null =>
+  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function accuracyOf(arrivals: readonly Arrival[]): number | null {
   const rows = arrivals.reduce((sum, each) => sum + each.rows, 0);

@@ -41,17 +41,11 @@ const ONLINE: readonly Metric[] = [
   metric("answered before it was trained on (%)", fixed, ({ online }) => online?.prequentialAccuracy ?? null),
   metric("adapters opened", significant, ({ online }) => online?.adapters ?? null),
   metric("changes found, of those there were (%)", fixed, ({ online }) =>
-    online && online.tasks.length > 1
-      ? (100 * online.tasks.filter(({ delay }) => delay !== null).length) / (online.tasks.length - 1)
-      : null,
+    online && online.changes > 0 ? (100 * online.changesFound) / online.changes : null,
   ),
-  metric("rows from a change to its alarm (mean)", fixed, ({ online }) =>
-    mean((online?.tasks ?? []).map(({ delay }) => delay).filter((delay) => delay !== null)),
-  ),
+  metric("rows from a change to its alarm (mean)", fixed, ({ online }) => online?.delay ?? null),
   metric("false alarms per 1,000 rows", fixed, ({ online }) => online?.falseAlarmsPer1000 ?? null),
-  metric("rows to recovery (mean)", fixed, ({ online }) =>
-    mean((online?.tasks ?? []).slice(1).map(({ recovery }) => recovery)),
-  ),
+  metric("rows to recovery (mean)", fixed, ({ online }) => online?.recovery ?? null),
 ];
 
 /** The metrics that at least one of the records can have. */

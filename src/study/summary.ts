@@ -25,11 +25,10 @@ export const FIGURES = {
   /** Of streams without boundaries. */
   prequentialAccuracy: (run: RunRecord) => run.online?.prequentialAccuracy ?? null,
   adapters: (run: RunRecord) => run.online?.adapters ?? null,
-  changesFound: (run: RunRecord) => run.online?.tasks.filter(({ delay }) => delay !== null).length ?? null,
-  detectionDelay: (run: RunRecord) =>
-    meanOf((run.online?.tasks ?? []).flatMap(({ delay }) => (delay === null ? [] : [delay]))),
+  changesFound: (run: RunRecord) => run.online?.changesFound ?? null,
+  detectionDelay: (run: RunRecord) => run.online?.delay ?? null,
   falseAlarms: (run: RunRecord) => run.online?.falseAlarms ?? null,
-  recovery: (run: RunRecord) => meanOf((run.online?.tasks ?? []).slice(1).map(({ recovery }) => recovery)),
+  recovery: (run: RunRecord) => run.online?.recovery ?? null,
   trainSeconds: (run: RunRecord) => run.timings.trainSeconds,
   totalSeconds: (run: RunRecord) => run.timings.totalSeconds,
 } as const satisfies Record<string, (run: RunRecord) => number | null>;
