@@ -89,9 +89,9 @@ export async function* runExperiment(
     const places = isJoint
       ? [{ name: JOINT_TASK, index: names.length - 1 }]
       : names.map((name, index) => ({ name, index }));
-    const saves = config.online ? ONLINE_SAVES : method.saves;
+    const saver = config.online ? { ...method, saves: ONLINE_SAVES } : method;
     // What an online run knows of its stream is not kept: it starts with the first row again.
-    const first = resume && !config.online ? folder.nextTask(places, saves) : 0;
+    const first = resume && !config.online ? folder.nextTask(places, saver.saves) : 0;
     if (first > 0) {
       const finished = places.filter(({ index }) => index < first);
       method.restore(finished.map((place) => finishedTask(saving, place)));
@@ -160,7 +160,7 @@ export async function* runExperiment(
       const update = online?.update(task.name);
       const delta = update ?? method.afterTask(taskContext(task, index, own));
       const seconds = (performance.now() - started) / 1000;
-      saveTask(saving, place, { ...method, saves }, delta);
+      saveTask(saving, place, saver, delta);
       const deltaNorm = method.deltas && frobeniusNorms(update ? [update] : method.deltas.slice(-1))[0]!;
       if (update) disposeDelta(update);
       else method.saved(finishedTask(saving, place));
@@ -172,9 +172,9 @@ export async function* runExperiment(
         seconds,
         deltaNorm,
         ...(Object.keys(measures).length > 0 && { measures }),
-        keptBytes: keptBytes(saving, places.slice(0, turn + 1), { ...method, saves }),
+        keptBytes: keptBytes(saving, places.slice(0, turn + 1), saver),
       });
-      if (turn > 0) forgetTask(saving, places[turn - 1]!, { ...method, saves });
+      if (turn > 0) forgetTask(saving, places[turn - 1]!, saver);
       folder.writeRecord(foldRecord(said, details)!);
     }
     online?.finish();

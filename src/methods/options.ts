@@ -8,7 +8,7 @@ import { choice, flag, group, number, perTask, text, whole } from "../settings.j
 /** What options of these schemas look like once they are filled in. */
 export type Settings<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>;
 
-export const PENALTY_KINDS = [
+const PENALTY_KINDS = [
   "delta-w",
   "released-code",
   "factor-a",
@@ -17,7 +17,6 @@ export const PENALTY_KINDS = [
   "factor-bound",
   "none",
 ] as const;
-export type PenaltyKind = (typeof PENALTY_KINDS)[number];
 
 /** How a strength is steered towards a target. */
 export const steering = {
