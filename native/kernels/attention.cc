@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 
+#include "amx.h"
+
 namespace nlora {
 
 struct HeadPlan {
@@ -16,6 +18,7 @@ struct HeadPlan {
   int64_t window;                                           // keys that a query sees, back from its own; 0: not causal
   int64_t q_batch, q_row, q_head, k_batch, k_row, v_batch, v_row;   // strides, in elements
   int64_t gq_batch, gq_row, gq_head, gk_batch, gk_row, gv_batch, gv_row;  // of the gradients
+  int64_t block;                                            // queries at a time, at most kQueryBlock
   int64_t ldn, ldk, ldv;                                    // row lengths of buffers over keys, over width, over mixed
   const float* bias;                                        // [heads, queries, keys]
   const bool* mask;                                         // [batch, keys]
@@ -26,7 +29,7 @@ struct HeadBuffers {
   uint8_t* bytes;
 };
 
-constexpr int64_t kQueryBlock = 48;
+constexpr int64_t kQueryBlock = 64;
 constexpr int64_t kFewQueries = 2;  // up to here a query is cheaper than packing the keys
 constexpr int64_t kPad = 32;
 
@@ -46,7 +49,7 @@ class Workspace {
   HeadBuffers buffers = {};
 
   Workspace(const HeadPlan& p, bool backward) {
-    const int64_t rows_k = kQueryBlock * p.ldk, rows_v = kQueryBlock * p.ldv, square = kQueryBlock * p.ldn;
+    const int64_t rows_k = p.block * p.ldk, rows_v = p.block * p.ldv, square = p.block * p.ldn;
     const int64_t keys = padded(p.keys), turned = padded(backward ? p.mixed : p.width) * p.ldn;
     int64_t size = 0;
     std::vector<std::pair<float**, int64_t>> wanted;
@@ -139,6 +142,7 @@ HeadPlan plan_of(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   p.q_batch = q.stride(0), p.q_row = q.stride(1), p.q_head = q.stride(2);
   p.k_batch = k.stride(0), p.k_row = k.stride(1);
   p.v_batch = v.stride(0), p.v_row = v.stride(1);
+  p.block = isa() >= Isa::amx ? kQueryBlock : 48;  // whole tiles of pairs of queries; whole tiles of vectors (6 rows)
   p.ldn = padded(p.keys);
   p.ldk = padded(p.width);
   p.ldv = padded(p.mixed);
@@ -162,6 +166,7 @@ Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Attention
     T *po = data<T>(out), *pp = probs != nullptr ? data<T>(*probs) : nullptr;
     at::parallel_for(0, q.size(0) * s.key_heads, 1, [&](int64_t first, int64_t last) {
       const Workspace space(p, false);
+      const Tiles tiles;
       NLORA_CALL(attention_forward, p, first, last, pq, pk, pv, po, pp, space.buffers);
     });
   });
@@ -181,6 +186,7 @@ void attend_backward(const Tensor& q, const Tensor& k, const Tensor& v, const At
     T *wq = data<T>(gq), *wk = data<T>(gk), *wv = data<T>(gv);
     at::parallel_for(0, q.size(0) * s.key_heads, 1, [&](int64_t first, int64_t last) {
       const Workspace space(p, true);
+      const Tiles tiles;
       NLORA_CALL(attention_backward, p, first, last, pq, pk, pv, pp, pg, wq, wk, wv, space.buffers);
     });
   });

@@ -55,15 +55,70 @@ NLORA_INLINE void column_of_tiles(int64_t m, int64_t depth, const float* a, int6
   if (i < m) tile<pairs, 1, V>(depth, a + i * step, step, depth_step, b, ldb, c + i * ldc, ldc, add);
 }
 
-// C [m, n] (+)= A B; element (i, k) of A at a[i * step + k * depth_step], n a multiple of kPad.
+// C [m, n] (+)= A B in vectors; element (i, k) of A at a[i * step + k * depth_step], n a multiple of kPad.
 template <bool pairs>
-static void multiply(int64_t m, int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step, const float* b,
-                     int64_t ldb, float* c, int64_t ldc, bool add) {
+static void multiply_in_vectors(int64_t m, int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step,
+                                const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
   int64_t j = 0;
   for (; j + kTileVectors * kLanes <= n; j += kTileVectors * kLanes) {
     column_of_tiles<pairs, kTileVectors>(m, depth, a, step, depth_step, b + j, ldb, c + j, ldc, add);
   }
   for (; j < n; j += 2 * kLanes) column_of_tiles<pairs, 2>(m, depth, a, step, depth_step, b + j, ldb, c + j, ldc, add);
+}
+
+#ifdef NLORA_PAIRS
+// The same for m and depth multiples of kTile, in AMX tiles. Where A lies across (step 1) it is turned first, `rows` tiles of rows at a
+// time; its depth is at most kQueryBlock / 2 then.
+template <int rows>
+NLORA_INLINE void row_of_tiles(int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step, const float* b, int64_t ldb,
+                               float* c, int64_t ldc, bool add) {
+  constexpr int64_t square = kTile * kTile, most = kQueryBlock / 2 / kTile;
+  alignas(64) float turned[rows * most * square];
+  const int64_t tiles = depth / kTile;
+  if (depth_step != 1) {
+    for (int64_t i = 0; i < rows; i++) {
+      for (int64_t k = 0; k < tiles; k++) {
+        Floats block[kLanes];
+        for (int64_t r = 0; r < kTile; r++) block[r] = load(a + i * kTile * step + (k * kTile + r) * depth_step);
+        transpose(block);
+        for (int64_t r = 0; r < kTile; r++) store(turned + (i * tiles + k) * square + r * kTile, block[r]);
+      }
+    }
+  }
+  for (int64_t j = 0; j < n; j += 2 * kTile) {
+    if (depth_step == 1) tile_product<rows>(depth, a, step, kTile, kTile * step, b + j, ldb, c + j, ldc, add);
+    else tile_product<rows>(depth, turned, kTile, square, tiles * square, b + j, ldb, c + j, ldc, add);
+  }
+}
+
+static void multiply_in_tiles(int64_t m, int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step, const float* b,
+                              int64_t ldb, float* c, int64_t ldc, bool add) {
+  int64_t i = 0;
+  for (; i + 2 * kTile <= m; i += 2 * kTile) row_of_tiles<2>(n, depth, a + i * step, step, depth_step, b, ldb, c + i * ldc, ldc, add);
+  if (i < m) row_of_tiles<1>(n, depth, a + i * step, step, depth_step, b, ldb, c + i * ldc, ldc, add);
+}
+#endif
+
+// C [m, n] (+)= A B: whole tiles where the processor has them, the rest in vectors.
+template <bool pairs>
+static void multiply(int64_t m, int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step, const float* b,
+                     int64_t ldb, float* c, int64_t ldc, bool add) {
+#ifdef NLORA_PAIRS
+  if constexpr (pairs) {
+    const int64_t rows = m / kTile * kTile, deep = depth / kTile * kTile;
+    if (isa() >= Isa::amx && rows > 0 && deep > 0) {
+      multiply_in_tiles(rows, n, deep, a, step, depth_step, b, ldb, c, ldc, add);
+      if (deep < depth) {
+        multiply_in_vectors<pairs>(rows, n, depth - deep, a + deep * depth_step, step, depth_step, b + deep * ldb, ldb, c, ldc, true);
+      }
+      if (rows < m) {
+        multiply_in_vectors<pairs>(m - rows, n, depth, a + rows * step, step, depth_step, b, ldb, c + rows * ldc, ldc, add);
+      }
+      return;
+    }
+  }
+#endif
+  multiply_in_vectors<pairs>(m, n, depth, a, step, depth_step, b, ldb, c, ldc, add);
 }
 
 // A row that lies along depth, zeros up to ld.
@@ -245,8 +300,8 @@ void attention_forward(const HeadPlan& p, int64_t begin, int64_t end, const T* q
       pack_across<kPairs<T>>(n, p.mixed, vh, p.v_row, s.v, p.ldv);
     }
     mask_row(n, p.ldn, p.mask == nullptr ? nullptr : p.mask + batch * n, s.mask);
-    for (int64_t first = 0; first < total; first += kQueryBlock) {
-      const int64_t rows = total - first < kQueryBlock ? total - first : kQueryBlock;
+    for (int64_t first = 0; first < total; first += p.block) {
+      const int64_t rows = total - first < p.block ? total - first : p.block;
       const KeyRange range = key_range(p, first, rows);
       const int64_t from = range.begin, columns = range.end - from;
       for (int64_t i = 0; i < rows; i++) {
@@ -326,8 +381,8 @@ void attention_backward(const HeadPlan& p, int64_t begin, int64_t end, const T* 
     pack_turned<pairs>(n, p.mixed, v + batch * p.v_batch + group * p.mixed, p.v_row, s.kt, p.ldn);
     std::memset(s.gk, 0, n * p.ldk * sizeof(float));
     std::memset(s.gv, 0, n * p.ldv * sizeof(float));
-    for (int64_t first = 0; first < total; first += kQueryBlock) {
-      const int64_t rows = total - first < kQueryBlock ? total - first : kQueryBlock;
+    for (int64_t first = 0; first < total; first += p.block) {
+      const int64_t rows = total - first < p.block ? total - first : p.block;
       const KeyRange range = key_range(p, first, rows);
       const int64_t from = range.begin, columns = range.end - from, used = (range.end < n ? range.end : n) - from;
       // Queries and gradients: across (depth is the query), and gradients along their width too.
