@@ -67,7 +67,7 @@ static void multiply_in_vectors(int64_t m, int64_t n, int64_t depth, const float
 }
 
 #ifdef NLORA_PAIRS
-// The same for m and depth multiples of kTile, in AMX tiles. Where A lies across (step 1) it is turned first, `rows` tiles of rows at a
+// The same for m and depth multiples of kTile, in tiles of AMX. Where A lies across (step 1) it is turned first, `rows` tiles of rows at a
 // time; its depth is at most kQueryBlock / 2 then.
 template <int rows>
 NLORA_INLINE void row_of_tiles(int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step, const float* b, int64_t ldb,
@@ -99,26 +99,44 @@ static void multiply_in_tiles(int64_t m, int64_t n, int64_t depth, const float* 
 }
 #endif
 
-// C [m, n] (+)= A B: whole tiles where the processor has them, the rest in vectors.
+// Whether products use tiles: then rows of A and C are taken up to a multiple of kTile, whatever lies there, and depth_in_tiles
+// lets a depth end where a tile does.
+template <bool pairs>
+NLORA_INLINE bool in_tiles() {
+#ifdef NLORA_PAIRS
+  return pairs && isa() >= Isa::amx;
+#else
+  return false;
+#endif
+}
+
+// C [m, n] (+)= A B.
 template <bool pairs>
 static void multiply(int64_t m, int64_t n, int64_t depth, const float* a, int64_t step, int64_t depth_step, const float* b,
                      int64_t ldb, float* c, int64_t ldc, bool add) {
 #ifdef NLORA_PAIRS
-  if constexpr (pairs) {
-    const int64_t rows = m / kTile * kTile, deep = depth / kTile * kTile;
-    if (isa() >= Isa::amx && rows > 0 && deep > 0) {
-      multiply_in_tiles(rows, n, deep, a, step, depth_step, b, ldb, c, ldc, add);
-      if (deep < depth) {
-        multiply_in_vectors<pairs>(rows, n, depth - deep, a + deep * depth_step, step, depth_step, b + deep * ldb, ldb, c, ldc, true);
-      }
-      if (rows < m) {
-        multiply_in_vectors<pairs>(m - rows, n, depth, a + rows * step, step, depth_step, b, ldb, c + rows * ldc, ldc, add);
-      }
-      return;
-    }
+  const int64_t deep = in_tiles<pairs>() ? depth / kTile * kTile : 0;
+  if (deep > 0) {
+    multiply_in_tiles((m + kTile - 1) / kTile * kTile, n, deep, a, step, depth_step, b, ldb, c, ldc, add);
+    if (deep == depth) return;
+    a += deep * depth_step, b += deep * ldb, depth -= deep, add = true;
   }
 #endif
   multiply_in_vectors<pairs>(m, n, depth, a, step, depth_step, b, ldb, c, ldc, add);
+}
+
+// The depth of n keys or queries, where their elements are zero up to there.
+template <bool pairs>
+NLORA_INLINE int64_t depth_in_tiles(int64_t n) {
+  const int64_t depth = depth_of<pairs>(n);
+  return in_tiles<pairs>() ? (depth + kTile - 1) / kTile * kTile : depth;
+}
+
+// Rows `ld` long of zeros, from the depth of n to depth_in_tiles.
+template <bool pairs>
+NLORA_INLINE void fill_tile(int64_t n, float* rows, int64_t ld) {
+  const int64_t depth = depth_of<pairs>(n);
+  std::memset(rows + depth * ld, 0, (depth_in_tiles<pairs>(n) - depth) * ld * sizeof(float));
 }
 
 // A row that lies along depth, zeros up to ld.
@@ -298,6 +316,7 @@ void attention_forward(const HeadPlan& p, int64_t begin, int64_t end, const T* q
     if (!few) {
       pack_turned<kPairs<T>>(n, p.width, kh, p.k_row, s.kt, p.ldn);
       pack_across<kPairs<T>>(n, p.mixed, vh, p.v_row, s.v, p.ldv);
+      fill_tile<kPairs<T>>(n, s.v, p.ldv);
     }
     mask_row(n, p.ldn, p.mask == nullptr ? nullptr : p.mask + batch * n, s.mask);
     for (int64_t first = 0; first < total; first += p.block) {
@@ -333,7 +352,7 @@ void attention_forward(const HeadPlan& p, int64_t begin, int64_t end, const T* q
         few_mixed(p, rows, s.kept, vh, s.mixed);
       } else {
         const int64_t used = (range.end < n ? range.end : n) - from;
-        multiply<kPairs<T>>(rows, p.ldv, depth_of<kPairs<T>>(used), s.kept + depth_of<kPairs<T>>(from), row_step<kPairs<T>>(p.ldn),
+        multiply<kPairs<T>>(rows, p.ldv, depth_in_tiles<kPairs<T>>(used), s.kept + depth_of<kPairs<T>>(from), row_step<kPairs<T>>(p.ldn),
                             1, s.v + depth_of<kPairs<T>>(from) * p.ldv, p.ldv, s.mixed, p.ldv, false);
       }
       for (int64_t i = 0; i < rows; i++) {
@@ -378,6 +397,7 @@ void attention_backward(const HeadPlan& p, int64_t begin, int64_t end, const T* 
     T* gqh = gq + batch * p.gq_batch + head * p.gq_head;
     const int64_t index = (batch * p.heads + head) * p.queries;
     pack_across<pairs>(n, p.width, k + batch * p.k_batch + group * p.width, p.k_row, s.k, p.ldk);
+    fill_tile<pairs>(n, s.k, p.ldk);
     pack_turned<pairs>(n, p.mixed, v + batch * p.v_batch + group * p.mixed, p.v_row, s.kt, p.ldn);
     std::memset(s.gk, 0, n * p.ldk * sizeof(float));
     std::memset(s.gv, 0, n * p.ldv * sizeof(float));
@@ -424,12 +444,15 @@ void attention_backward(const HeadPlan& p, int64_t begin, int64_t end, const T* 
           }
         }
       }
-      const float* grads_across = pairs ? s.grads_across : s.grads;
-      multiply<pairs>(used, p.ldv, depth_of<pairs>(rows), s.kept + from, 1, p.ldn, s.go_across, p.ldv, s.gv + from * p.ldv,
+      float* grads_across = pairs ? s.grads_across : s.grads;
+      for (float* across : {s.kept, grads_across}) fill_tile<pairs>(rows, across, p.ldn);
+      fill_tile<pairs>(rows, s.go_across, p.ldv);
+      fill_tile<pairs>(rows, s.q, p.ldk);
+      multiply<pairs>(used, p.ldv, depth_in_tiles<pairs>(rows), s.kept + from, 1, p.ldn, s.go_across, p.ldv, s.gv + from * p.ldv,
                       p.ldv, true);
-      multiply<pairs>(used, p.ldk, depth_of<pairs>(rows), grads_across + from, 1, p.ldn, s.q, p.ldk, s.gk + from * p.ldk, p.ldk,
+      multiply<pairs>(used, p.ldk, depth_in_tiles<pairs>(rows), grads_across + from, 1, p.ldn, s.q, p.ldk, s.gk + from * p.ldk, p.ldk,
                       true);
-      multiply<pairs>(rows, p.ldk, depth_of<pairs>(used), s.grads + depth_of<pairs>(from), row_step<pairs>(p.ldn), 1,
+      multiply<pairs>(rows, p.ldk, depth_in_tiles<pairs>(used), s.grads + depth_of<pairs>(from), row_step<pairs>(p.ldn), 1,
                       s.k + depth_of<pairs>(from) * p.ldk, p.ldk, s.gq, p.ldk, false);
       for (int64_t i = 0; i < rows; i++) {
         unpack_rows(1, p.width, s.gq + i * p.ldk, p.ldk, row_of(gqh, first + i, p.queries, p.gq_row, p.gq_head), 0);
