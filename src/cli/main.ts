@@ -210,7 +210,7 @@ function program(finish: (code: ExitCode) => void): Command {
     .argument("<run|adapter...>", "one run folder, or PEFT adapter folders")
     .requiredOption(
       "--format <format>",
-      "peft: one adapter folder; gguf-lora: a file for llama.cpp; hf: merged model",
+      "peft: one adapter folder, or the soft prompt of a method that trains one; gguf-lora: a file for llama.cpp; hf: merged model",
     )
     .requiredOption("--out <dir>", "folder to write, which must not be there yet")
     .option("--task <k|name>", "state after this task of the run (default: the last one finished)")

@@ -12,11 +12,12 @@ import { readJsonObject } from "../io/json.js";
 import { writePeft } from "../io/peft.js";
 import { baseModel, modelCard, type Provenance, provenanceMetadata } from "../io/provenance.js";
 import { RunFolder } from "../runs/run-folder.js";
-import { isRunFolder, runState } from "../runs/run-state.js";
+import { isRunFolder } from "../runs/run-state.js";
 import { tidy } from "../tensor/scope.js";
 import { writeGgufLora } from "./gguf-lora.js";
 import { type FloatType, type MergeProgress, type MergeResult, merging } from "./merge.js";
 import { isFaithful, type ProbePrompt, type ProbeResult, probing } from "./probe.js";
+import { type PromptSource, readPrompt, writePrompt } from "./prompt-tuning.js";
 import { readSource, type Source } from "./sources.js";
 
 export const FORMATS = ["peft", "hf", "gguf-lora"] as const;
@@ -52,9 +53,11 @@ export interface ExportReport {
   readonly out: string;
   readonly format: ExportFormat;
   readonly provenance: Provenance;
-  /** The largest rank of a module. */
-  readonly rank: number;
-  readonly modules: number;
+  /** The largest rank of a module; null: it is a prompt. */
+  readonly rank: number | null;
+  readonly modules: number | null;
+  /** Embeddings that stand before the tokens of a row; null: it is an adapter or a model. */
+  readonly positions: number | null;
   readonly merged: MergeResult | null;
   readonly probe: ProbeResult | null;
   /** Of a sum that was brought down to a smaller rank: ||dW - dW'||_F, and ||dW||_F of the sum. */
@@ -66,16 +69,12 @@ export const TOLERANCE = 0.1;
 export const MAX_SHARD_BYTES = 5e9;
 
 /** The base model's folder: the one named (a path, builtin or a hub name), or the run's own; null: neither. */
-export async function findBase(
-  paths: readonly string[],
-  named: string | null,
-  task: string | null = null,
-): Promise<string | null> {
+export async function findBase(paths: readonly string[], named: string | null): Promise<string | null> {
   const run = paths.find(isRunFolder);
   if (named === null && run === undefined) return null;
   if (named !== null) return findModel({ model: existsSync(named) ? resolve(named) : named });
-  const revision = new RunFolder(run!).readRecord()?.modelRevision ?? null;
-  return findModel(runState(run!, task).config, {}, revision);
+  const folder = new RunFolder(run!);
+  return findModel(folder.readConfig(), {}, folder.readRecord()?.modelRevision ?? null);
 }
 
 /**
@@ -86,6 +85,8 @@ export function* exporting(
   paths: readonly string[],
   options: ExportOptions,
 ): Generator<ExportStep, ExportReport> {
+  const prompted = readPrompt(paths, options);
+  if (prompted) return yield* exportingPrompt(prompted, options);
   if (options.format === "hf" && options.delta) {
     throw new UsageError(
       "--delta: a model is merged from all tasks up to one; export a delta as peft or gguf-lora",
@@ -112,10 +113,25 @@ export function* exporting(
       provenance: source.provenance,
       rank,
       modules,
+      positions: null,
       ...outcome,
     };
   } finally {
     for (const delta of [...source.deltas, ...(small ? [small.delta] : [])]) disposeDelta(delta);
+  }
+}
+
+function* exportingPrompt(source: PromptSource, { out }: ExportOptions): Generator<ExportStep, ExportReport> {
+  try {
+    // biome-ignore lint/correctness/useYield: written in one go, into a folder that is filled step by step elsewhere.
+    const positions = yield* fillingFolder(out, function* (folder): Generator<ExportStep, number> {
+      return writePrompt(folder, source);
+    });
+    const { provenance } = source;
+    const nothing = { rank: null, modules: null, merged: null, probe: null, consolidated: null, notes: [] };
+    return { out: resolve(out), format: "peft", provenance, positions, ...nothing };
+  } finally {
+    source.prompt.dispose();
   }
 }
 

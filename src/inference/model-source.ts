@@ -12,7 +12,7 @@ import { peftMetadata } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
 import { METHOD_FACTS, trainsPrompts } from "../methods/registry.js";
 import { RunFolder } from "../runs/run-folder.js";
-import { finishedTasks, isRunFolder, runState, taskIndex } from "../runs/run-state.js";
+import { checkPromptIsKept, finishedTasks, isRunFolder, runState, taskIndex } from "../runs/run-state.js";
 
 /** The model as it is after some adapters. */
 export interface ModelState {
@@ -139,13 +139,9 @@ function promptStates(
   finished: readonly string[],
   wanted: number,
 ): ModelState[] {
-  const { title, needsTaskIdentity } = METHOD_FACTS[method.name];
+  checkPromptIsKept(folder, method, finished, wanted);
+  const { needsTaskIdentity } = METHOD_FACTS[method.name];
   const last = finished.length - 1;
-  if (!needsTaskIdentity && wanted !== last) {
-    throw new RunError(`${folder.path}: ${title} keeps its prompts as they are after the last task alone`, {
-      hint: "leave --task out",
-    });
-  }
   return finished.flatMap((name, index) =>
     needsTaskIdentity || index === last
       ? [{ id: `${index + 1}-${name}`, adapters: [], prompts: { run: folder.path, finished, index } }]

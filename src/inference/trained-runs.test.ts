@@ -4,10 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeTinyChat } from "../../test/support/tiny-run.js";
-import { resolveConfig } from "../experiment/config.js";
-import { runExperiment } from "../experiment/run.js";
+import { TINY_NEW_TOKENS, trainTiny } from "../../test/support/tiny-training.js";
 import type { Prediction } from "../learn/evaluate.js";
-import { Journal } from "../runs/journal.js";
 import { RunFolder } from "../runs/run-folder.js";
 import { liveTensors } from "../tensor/scope.js";
 import { type EngineOptions, LocalEngine } from "./engine.js";
@@ -16,7 +14,6 @@ import { Prompts } from "./prompts.js";
 
 const root = mkdtempSync(join(tmpdir(), "nlora-trained-"));
 const model = join(root, "tiny");
-const NEW_TOKENS = 6;
 const OPTIONS: EngineOptions = {
   dtype: "float32",
   device: "cpu",
@@ -25,28 +22,6 @@ const OPTIONS: EngineOptions = {
 };
 beforeAll(() => writeTinyChat(model));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-/** Trains on two tasks; the folder of the run. */
-async function train(method: string): Promise<string> {
-  const config = resolveConfig({
-    model,
-    dtype: "float32",
-    data: { kind: "synthetic", tasks: 2, stream: "long", trainRows: 16, testRows: 5 },
-    method,
-    training: { epochs: 2, batchSize: 8 },
-    evaluation: { maxNewTokens: NEW_TOKENS, tasks: "all" },
-  });
-  const folder = RunFolder.create(join(root, method), config);
-  using journal = new Journal(folder.journalFile);
-  const run = runExperiment(config, folder, { resume: false, shouldStop: () => false });
-  for (let next = await run.next(); ; next = await run.next()) {
-    if (next.done) {
-      folder.writeRecord(next.value);
-      return folder.path;
-    }
-    journal.append(next.value);
-  }
-}
 
 /** What a state answers to the rows of a predictions file, and what the run had answered. */
 async function answers(run: string, task: string | undefined, after: number, of: string) {
@@ -61,7 +36,7 @@ async function answers(run: string, task: string | undefined, after: number, of:
     const beams = engine.searchBeams(
       source.preferred,
       rows.map(({ input }) => prompts.encode(input)),
-      { beams: 1, maxNewTokens: NEW_TOKENS, lengthPenalty: 1 },
+      { beams: 1, maxNewTokens: TINY_NEW_TOKENS, lengthPenalty: 1 },
     );
     const asked = await Promise.all(
       rows.map(
@@ -74,7 +49,7 @@ async function answers(run: string, task: string | undefined, after: number, of:
                 state: source.preferred,
                 prompt: prompts.encode(input),
                 choices: 1,
-                maxNewTokens: NEW_TOKENS,
+                maxNewTokens: TINY_NEW_TOKENS,
                 sampling: null,
                 seed: 0,
                 stops: [],
@@ -103,7 +78,7 @@ describe.each(["l2p", "lfpt5", "prog-prompt", "seq-ft", "per-task-ft"])("a run o
   let run: string;
   let tasks: string[];
   beforeAll(async () => {
-    run = await train(method);
+    run = await trainTiny(join(root, method), model, method);
     tasks = new RunFolder(run).readRecord()!.tasks as string[];
   });
 

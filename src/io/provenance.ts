@@ -124,16 +124,21 @@ export interface CardFacts {
   /** Sentences below the table. */
   readonly notes?: readonly string[];
   readonly library: "peft" | "transformers" | "gguf";
+  /** Of what is no update of weights: what it is, instead of what the provenance says of updates. */
+  readonly prompt?: string;
 }
 
 /** README.md: front matter that the hub reads, what the folder holds, and where it comes from. */
-export function modelCard(provenance: Provenance, { title, facts, notes = [], library }: CardFacts): string {
+export function modelCard(
+  provenance: Provenance,
+  { title, facts, notes = [], library, prompt }: CardFacts,
+): string {
   const { base, run, method, includes } = provenance;
   const isHubName = base.name !== null && /^[\w.-]+\/[\w.-]+$/.test(base.name);
   const front = [
     ...(isHubName ? [`base_model: ${base.name}`] : []),
     `library_name: ${library}`,
-    "tags: [lora, continual-learning, nlora]",
+    `tags: [${prompt === undefined ? "lora" : "prompt-tuning"}, continual-learning, nlora]`,
   ];
   const table = [
     ["base model", base.name === null ? "not known" : code(base.name)] as const,
@@ -146,7 +151,7 @@ export function modelCard(provenance: Provenance, { title, facts, notes = [], li
   return [
     `---\n${front.join("\n")}\n---\n`,
     `# ${title}\n`,
-    `${describeProvenance(provenance, library === "transformers")}\n`,
+    `${prompt ?? describeProvenance(provenance, library === "transformers")}\n`,
     `| | |\n|---|---|\n${table.map(([what, value]) => `| ${what} | ${value} |`).join("\n")}\n`,
     ...notes.map((note) => `${note}\n`),
   ].join("\n");

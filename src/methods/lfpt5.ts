@@ -165,6 +165,7 @@ export const lfpt5 = defineMethod({
         const of = rows.map((row) => writings.get(row));
         return of[0] === undefined ? prompt.unsqueeze(0) : writingPrefix(of as number[]);
       },
+      prompt: () => prompt,
       losses({ share, batch, output }) {
         if (share.term !== WRITTEN || kappa === 0) return {};
         const teacher = noGrad(() =>

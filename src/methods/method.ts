@@ -100,6 +100,11 @@ export interface Hooks {
    */
   prefix(rows: readonly Source[]): Tensor | null;
   /**
+   * The one prompt that stands before every row of the activated task, [positions, width]; null: there is none, or it is
+   * another for other rows. Borrowed, or of the open scope.
+   */
+  prompt(): Tensor | null;
+  /**
    * Terms of a forward pass, by name, coefficients included: means over the label tokens of the view's rows, weighted
    * with them as the task loss is. Computed inside the step's scope, before the gradients.
    */
@@ -198,6 +203,7 @@ export function ownRows({ rows }: TaskRows, plan: BatchPlan): StepPlan {
 const DEFAULTS: Hooks = {
   plan: ownRows,
   prefix: () => null,
+  prompt: () => null,
   losses: () => ({}),
   penalties: () => ({}),
   beforeUpdate() {},

@@ -23,6 +23,7 @@ export const progPrompt = defineMethod({
     /** Of the tasks so far; of these the first `shown` are in use. */
     const prompts: Tensor[] = [];
     let shown = 0;
+    const prompt = (): Tensor | null => (shown === 0 ? null : cat(prompts.slice(0, shown).reverse()));
     return {
       beforeTask({ index, rng }) {
         const prompt = randomPrompt(model, promptLength, rng);
@@ -30,7 +31,8 @@ export const progPrompt = defineMethod({
         shown = prompts.length;
         return [{ name: nameOf(index), tensor: prompt }];
       },
-      prefix: () => (shown === 0 ? null : tidy(() => cat(prompts.slice(0, shown).reverse()).unsqueeze(0))),
+      prefix: () => tidy(() => prompt()?.unsqueeze(0) ?? null),
+      prompt,
       afterTask() {
         prompts.at(-1)!.requiresGrad = false;
         return null;

@@ -6,7 +6,7 @@ import type { Config } from "../experiment/config.js";
 import { PEFT_FILES, weightsFile } from "../io/peft.js";
 import { readProvenance } from "../io/provenance.js";
 import { SafetensorsFile } from "../io/safetensors.js";
-import { trainsPrompts } from "../methods/registry.js";
+import { METHOD_FACTS, type MethodOptions, trainsPrompts } from "../methods/registry.js";
 import { nextTask } from "./fold-record.js";
 import { readJournal } from "./journal.js";
 import { RunFolder } from "./run-folder.js";
@@ -52,7 +52,7 @@ export function runState(path: string, task: string | null = null): RunState {
   if (finished.length > 0 && !existsSync(join(folder.path, "adapters"))) {
     throw new RunError(`${folder.path}: the method ${config.method.name} keeps no adapters`, {
       hint: trainsPrompts(config.method)
-        ? "Its soft prompts, in state/, are no weights: nlora generate and nlora serve take the run as it is."
+        ? "Its soft prompts, in state/, are no weights: nlora generate, serve and export take the run as it is."
         : "Models that a run saved are folders for transformers in models/.",
     });
   }
@@ -88,6 +88,20 @@ export function taskIndex(task: string, finished: readonly string[], all: readon
       .map((name, k) => `${k + 1} (${name})`)
       .join(", ")}`,
   );
+}
+
+/** Refuses a task of a run whose method trains prompts and keeps those after the last task alone. Throws a RunError. */
+export function checkPromptIsKept(
+  { path }: RunFolder,
+  method: MethodOptions,
+  finished: readonly string[],
+  index: number,
+): void {
+  const { title, needsTaskIdentity } = METHOD_FACTS[method.name];
+  if (needsTaskIdentity || index === finished.length - 1) return;
+  throw new RunError(`${path}: ${title} keeps its prompts as they are after the last task alone`, {
+    hint: "leave --task out",
+  });
 }
 
 function existing(path: string): string {

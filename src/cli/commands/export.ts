@@ -64,7 +64,7 @@ async function run(
   const options: ExportOptions = {
     ...what,
     out: flags.out,
-    base: await findBase(paths, base, what.task),
+    base: await findBase(paths, base),
     dtype:
       flags.dtype === undefined ? null : oneOf("--dtype", flags.dtype, ["float32", "bfloat16", "float16"]),
     keep: keepOf(flags),
@@ -132,6 +132,7 @@ function reportText({
   provenance,
   rank,
   modules,
+  positions,
   merged,
   probe,
   consolidated,
@@ -139,8 +140,10 @@ function reportText({
   const { holds, tasks, includes } = provenance;
   const all = [...includes.map((each) => each.split(" ")[0]!), ...tasks].join(", ");
   const lines: (readonly [string, string])[] = [
-    ["holds", holds === "delta" ? `the update of the task ${all}` : `the sum of the updates of ${all}`],
-    ["adapter", `rank ${rank}, ${modules} modules`],
+    positions !== null
+      ? ["prompt", `${positions} positions, learned on ${all}`]
+      : ["holds", holds === "delta" ? `the update of the task ${all}` : `the sum of the updates of ${all}`],
+    ...(positions === null ? [["adapter", `rank ${rank}, ${modules} modules`] as const] : []),
   ];
   if (consolidated) {
     const { error, norm } = consolidated;
