@@ -73,22 +73,22 @@ export async function openSession(model: string, options: GenerateOptions): Prom
 }
 
 /** How many tokens may follow a prompt. */
-export const tokensFor = (prompts: Prompts, ids: readonly number[], wanted: number | null): number =>
-  prompts.newTokens(ids.length, wanted, USUAL_TOKENS);
+export const tokensFor = (
+  { prompts, source }: Pick<Session, "prompts" | "source">,
+  ids: readonly number[],
+  wanted: number | null,
+): number => prompts.newTokens(source.preferred, ids.length, wanted, USUAL_TOKENS);
 
 /** The request for an answer to some ids; those of one session have different `index`es. */
-export function requestOf(
-  { source, prompts, options, seed }: Session,
-  ids: readonly number[],
-  index: number,
-): GenerationRequest {
+export function requestOf(session: Session, ids: readonly number[], index: number): GenerationRequest {
+  const { source, options, seed } = session;
   const { temperature, topK = null, topP = null, maxNewTokens = null, stop = [] } = options;
   return {
     id: String(index),
     state: source.preferred,
     prompt: ids,
     choices: 1,
-    maxNewTokens: tokensFor(prompts, ids, maxNewTokens),
+    maxNewTokens: tokensFor(session, ids, maxNewTokens),
     sampling: temperature === 0 ? null : { temperature, topK, topP },
     // Every prompt of a file has random numbers of its own.
     seed: (seed + index) % 2 ** 32,

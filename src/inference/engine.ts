@@ -25,6 +25,8 @@ export interface EngineInfo {
   readonly family: "seq2seq" | "causal";
   readonly dtype: DType;
   readonly parameters: number;
+  /** Positions that a trained prompt takes before what is asked, by state; states without one are left out. */
+  readonly positions: Readonly<Record<string, number>>;
 }
 
 export interface Engine {
@@ -56,7 +58,7 @@ export class LocalEngine implements Engine {
     this.#states = states;
     this.#scheduler = scheduler;
     const { family, dtype, parameterCount } = states.model;
-    this.info = { family, dtype, parameters: parameterCount };
+    this.info = { family, dtype, parameters: parameterCount, positions: states.positions() };
   }
 
   /** Loads everything. Throws a CheckpointError for a model, adapter or tokenizer that does not fit. */

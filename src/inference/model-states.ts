@@ -10,6 +10,7 @@ import { methodOfRun } from "../experiment/saved-task.js";
 import { readPeft } from "../io/peft.js";
 import type { ActiveMethod, Source } from "../methods/method.js";
 import type { LanguageModel } from "../models/language-model.js";
+import { prefixLength } from "../models/prefix.js";
 import { loadModel } from "../models/registry.js";
 import type { LowRankAddition } from "../nn/linear.js";
 import type { Device, DType } from "../tensor/dtype.js";
@@ -103,6 +104,17 @@ export class ModelStates {
   /** What stands before the tokens of some rows in the state in use; null: nothing. Belongs to the open scope. */
   prefix(rows: readonly Source[]): Tensor | null {
     return this.#asking?.prefix(rows) ?? null;
+  }
+
+  /** How many positions stand before a row, by state; states without any are left out. */
+  positions(): Record<string, number> {
+    const found: Record<string, number> = {};
+    for (const [id, { prompts }] of this.#states) {
+      if (prompts === null) continue;
+      this.use(id);
+      found[id] = inference(() => prefixLength(this.prefix([{ source: [this.model.eosId] }])));
+    }
+    return found;
   }
 
   dispose(): void {

@@ -11,15 +11,17 @@ import type { EngineInfo } from "./engine.js";
 export class Prompts {
   readonly #template: ChatTemplate | null;
   readonly #family: EngineInfo["family"];
+  readonly #positions: EngineInfo["positions"];
   readonly tokenizer: Tokenizer;
   /** Tokens of prompt and answer together that the model has positions for; null: any number. */
   readonly contextLength: number | null;
 
   constructor(
     readonly folder: string,
-    { family }: Pick<EngineInfo, "family">,
+    { family, positions = {} }: Pick<EngineInfo, "family"> & Partial<Pick<EngineInfo, "positions">>,
   ) {
     this.#family = family;
+    this.#positions = positions;
     this.tokenizer = Tokenizer.fromFolder(folder);
     this.#template = family === "causal" ? ChatTemplate.fromFolder(folder) : null;
     const file = join(folder, "config.json");
@@ -30,14 +32,15 @@ export class Prompts {
 
   /**
    * How many tokens may follow a prompt of this length: those wanted (null: `usual`, or what is left), if the model has
-   * positions for them. Throws a ConfigError if it has not.
+   * positions for them behind what the state has before it. Throws a ConfigError if it has not.
    */
-  newTokens(promptLength: number, wanted: number | null, usual: number): number {
-    const left = (this.contextLength ?? Number.POSITIVE_INFINITY) - promptLength;
+  newTokens(state: string, promptLength: number, wanted: number | null, usual: number): number {
+    const before = this.#positions[state] ?? 0;
+    const left = (this.contextLength ?? Number.POSITIVE_INFINITY) - before - promptLength;
     const count = wanted ?? Math.max(1, Math.min(usual, left));
     if (count <= left) return count;
     throw new ConfigError(
-      `the prompt has ${promptLength} tokens and up to ${count} are to follow, the model takes ${this.contextLength} together`,
+      `the prompt has ${promptLength} tokens${before > 0 ? ` behind ${before} trained positions` : ""} and up to ${count} are to follow, the model takes ${this.contextLength} together`,
     );
   }
 

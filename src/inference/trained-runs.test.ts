@@ -92,6 +92,22 @@ describe.each(["l2p", "lfpt5", "prog-prompt", "seq-ft", "per-task-ft"])("a run o
     expect(base.asked).not.toEqual(expected);
   });
 
+  it("counts the positions of its prompts among those that the model has", async () => {
+    const positions = { l2p: 15, lfpt5: 300, "prog-prompt": 20 }[method] ?? 0;
+    const source = await findSource(run);
+    const engine = LocalEngine.open(source, OPTIONS);
+    const prompts = new Prompts(source.folder, engine.info);
+    await engine.close();
+    const [base, state] = [source.states[0].id, source.preferred];
+    if (base !== state) expect(prompts.newTokens(base, 10, null, 1e6)).toBe(256 - 10);
+    expect(engine.info.positions).toEqual(
+      positions > 0 ? { ...engine.info.positions, [state]: positions } : {},
+    );
+    const asked = () => prompts.newTokens(state, 10, null, 1e6);
+    if (positions < 256) expect(asked()).toBe(256 - positions - 10);
+    else expect(asked).toThrow(/10 tokens behind 300 trained positions/);
+  });
+
   it(keepsAll ? "is answered as each of its tasks" : "has its last state alone, and says so", async () => {
     if (!keepsAll) {
       await expect(findSource(run, { task: "1" })).rejects.toThrow(

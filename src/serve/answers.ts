@@ -77,7 +77,7 @@ function ask(
       prompt,
       choices: n ?? 1,
       maxNewTokens: asRequested("max_tokens", () =>
-        prompts.newTokens(prompt.length, wanted, Math.min(usual, maxNewTokens)),
+        prompts.newTokens(body.model, prompt.length, wanted, Math.min(usual, maxNewTokens)),
       ),
       sampling: temperature === 0 ? null : { temperature: temperature ?? 1, topK, topP },
       seed: (first + index) % 2 ** 32,

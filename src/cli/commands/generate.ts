@@ -81,12 +81,10 @@ async function answerOne(prompt: string, session: Session): Promise<void> {
   process.stdout.write(json ? lineOf(question, answered, session) : "\n");
 }
 
-function answerByBeams(
-  questions: readonly Question[],
-  { engine, source, prompts, options }: Session,
-): Answered[] {
+function answerByBeams(questions: readonly Question[], session: Session): Answered[] {
+  const { engine, source, prompts, options } = session;
   const { beams = 1, lengthPenalty = 1, earlyStopping = false, maxNewTokens = null } = options;
-  const counts = questions.map(({ ids }) => tokensFor(prompts, ids, maxNewTokens));
+  const counts = questions.map(({ ids }) => tokensFor(session, ids, maxNewTokens));
   const answers: Answered[] = [];
   // Prompts near the end of the model's context have less room than others.
   for (const count of new Set(counts)) {
