@@ -1,5 +1,5 @@
 /** At most one training process per run folder: a file that names the process, for as long as it lives. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { RunError } from "../errors.js";
 
 /** A process by its number and, where the system tells it, the time of its start: numbers are given out again. */
@@ -32,20 +32,22 @@ export class RunLock {
 
   /** Throws a RunError while another living process has it. */
   static take(file: string): RunLock {
-    for (;;) {
-      try {
-        writeFileSync(file, nameOf(process.pid), { flag: "wx" });
-        return new RunLock(file);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    // A link appears with all that it says, and only where nothing is: nobody finds a lock that says nothing yet.
+    const own = `${file}.${process.pid}`;
+    writeFileSync(own, nameOf(process.pid));
+    try {
+      while (!linked(own, file)) {
+        const name = readOrEmpty(file);
+        if (isAlive(name)) {
+          throw new RunError(`another process, ${Number.parseInt(name, 10)}, is training this run: ${file}`, {
+            hint: "wait until it has ended, or stop it (it ends after its step)",
+          });
+        }
+        removeIf(file, name);
       }
-      const holder = RunLock.holder(file);
-      if (holder !== null) {
-        throw new RunError(`another process, ${holder}, is training this run: ${file}`, {
-          hint: "wait until it has ended, or stop it (it ends after its step)",
-        });
-      }
-      rmSync(file, { force: true });
+      return new RunLock(file);
+    } finally {
+      rmSync(own, { force: true });
     }
   }
 
@@ -58,6 +60,35 @@ export class RunLock {
   [Symbol.dispose](): void {
     rmSync(this.file, { force: true });
   }
+}
+
+/** Whether `to` is what `from` is now; not where there is a `to` already. */
+function linked(from: string, to: string, link: (from: string, to: string) => void = linkSync): boolean {
+  try {
+    link(from, to);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    // File systems without links.
+    if (link === linkSync && ["EPERM", "ENOTSUP", "ENOSYS"].includes(code!)) return linked(from, to, copied);
+    throw error;
+  }
+}
+
+const copied = (from: string, to: string): void => copyFileSync(from, to, constants.COPYFILE_EXCL);
+
+/** Removes a lock that says `name`. Whoever is quicker has put a lock of its own there, which stays. */
+function removeIf(file: string, name: string): void {
+  const aside = `${file}.${process.pid}.aside`;
+  try {
+    renameSync(file, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  if (readOrEmpty(aside) !== name) linked(aside, file);
+  rmSync(aside, { force: true });
 }
 
 /** "" where there is none, or no longer. */
