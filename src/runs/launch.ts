@@ -50,6 +50,7 @@ export function launch(config: Config, folder: RunFolder, options: LaunchOptions
   closeSync(log);
 
   let killed = false;
+  let stopping = false;
   let result: Extract<FromWorker, { type: "ended" | "failed" }> | undefined;
   child.on("message", (message: FromWorker) => {
     if (message.type === "event") options.onEvent?.(message.event, message.memory);
@@ -93,7 +94,10 @@ export function launch(config: Config, folder: RunFolder, options: LaunchOptions
     });
     child.once("close", (code, signal) => {
       settle(() => {
-        if (killed) return { type: "run-end", time: time(), status: "interrupted" };
+        // One that a terminal interrupts before it listens to signals ends by them.
+        const isInterrupted =
+          killed || (stopping && (signal === "SIGINT" || signal === "SIGTERM" || signal === "SIGHUP"));
+        if (isInterrupted) return { type: "run-end", time: time(), status: "interrupted" };
         return {
           type: "run-failed",
           time: time(),
@@ -104,7 +108,10 @@ export function launch(config: Config, folder: RunFolder, options: LaunchOptions
   });
   return {
     outcome,
-    stop: () => tell(child, { type: "stop" }),
+    stop: () => {
+      stopping = true;
+      tell(child, { type: "stop" });
+    },
     kill: () => {
       killed = true;
       child.kill("SIGKILL");

@@ -64,6 +64,17 @@ it("twice: a process that does not come to the end of its step is ended at once"
   expect(folder.readRecord()).toMatchObject({ status: "interrupted", deltaNorms: [2, null] });
 });
 
+it("while the training process does not listen yet: it ends by the signal, and the run is interrupted, not failed", async () => {
+  const { code, stderr, folder } = await run("deaf", async (event, signal) => {
+    if (event.type !== "step" || event.index !== 1 || event.step !== 2) return;
+    await wait(200);
+    signal("SIGINT");
+  });
+  expect(stderr).not.toContain("was killed by");
+  expect(code).toBe(130);
+  expect(folder.readRecord()).toMatchObject({ status: "interrupted", deltaNorms: [2, null] });
+});
+
 it("a command line that is killed: the training process notices and writes its record after the step", async () => {
   const { code, folder } = await run("slow-orphan", async (event, signal) => {
     if (event.type === "step" && event.index === 1 && event.step === 1) signal("SIGKILL", "leader");
