@@ -147,6 +147,17 @@ describe("errors", () => {
     expect(errorLines("method: 3")[0]).toMatch(/^run\.yaml:1:1: method: expected one of .*, found 3$/);
   });
 
+  it("of YAML are one line: the first, and aliases of nothing or of what they are in", () => {
+    expect(errorLines("data:\n  kind: files\n  }\n  tasks: [ ]\n  x: y\n")).toEqual([
+      expect.stringMatching(/^run\.yaml:3:3: /),
+    ]);
+    expect(errorLines("seed: *other")).toEqual([
+      "run.yaml: Unresolved alias (the anchor must be set before the alias): other",
+    ]);
+    expect(errorLines("data: &all [*all]")).toEqual(["run.yaml: an alias (*name) within what it stands for"]);
+    expect(() => parseConfig("", "run.yaml", { set: ["method=*x"] })).toThrow(ConfigError);
+  });
+
   it("point into YAML that cannot be read", () => {
     expect(errorLines("seed: 1\nseed: 2\n")[0]).toMatch(/^run\.yaml:2:1: Map keys must be unique/);
     expect(errorLines("training: [1, 2\n")[0]).toMatch(/^run\.yaml:\d+:\d+: /);

@@ -55,12 +55,11 @@ export function loadConfig(file: string, overrides: ConfigOverrides = {}): Confi
 export function parseConfig(yaml: string, name: string, overrides: ConfigOverrides = {}): Config {
   const lines = new LineCounter();
   const document = parseDocument(yaml, { lineCounter: lines });
-  if (document.errors.length > 0) {
-    const messages = document.errors.map((error) => {
-      const { line, col } = lines.linePos(error.pos[0]);
-      return `${name}:${line}:${col}: ${error.message.split(/ at line \d|\n/)[0]}`;
-    });
-    throw new ConfigError(messages.join("\n"));
+  const [wrong] = document.errors;
+  // What the parser says after the first error is mostly what followed from it.
+  if (wrong) {
+    const { line, col } = lines.linePos(wrong.pos[0]);
+    throw new ConfigError(`${name}:${line}:${col}: ${firstSentence(wrong)}`);
   }
   return resolveDocument(document, { file: name, document, lines, overrides: parseOverrides(overrides) });
 }
@@ -72,7 +71,7 @@ export function resolveConfig(values: unknown, overrides: ConfigOverrides = {}):
 
 function resolveDocument(document: Document, origin: Origin): Config {
   const fail = (messages: readonly string[]) => new ConfigError(messages.join("\n"));
-  const input: unknown = document.toJS() ?? {};
+  const input = plainValue(document, origin.file) ?? {};
   if (typeof input === "object" && !Array.isArray(input)) {
     const settings = input as Record<string, unknown>;
     for (const [key, value] of Object.entries(settings)) {
@@ -86,6 +85,23 @@ function resolveDocument(document: Document, origin: Origin): Config {
   const checked = checkSettings(input);
   if ("problems" in checked) throw fail(problemLines(checked.problems, origin));
   return checked.config;
+}
+
+/** Without the place, which is named otherwise, and the lines of the file. */
+const firstSentence = ({ message }: Error): string => message.split(/ at line \d|\n/)[0]!;
+
+/** Throws a ConfigError for aliases of nothing, of too much and of what they are in. */
+function plainValue(document: Document, where: string): unknown {
+  try {
+    const value: unknown = document.toJS();
+    JSON.stringify(value, (_, each) => (typeof each === "bigint" ? String(each) : each));
+    return value;
+  } catch (error) {
+    const isCircle = error instanceof TypeError;
+    throw new ConfigError(
+      `${where}: ${isCircle ? "an alias (*name) within what it stands for" : firstSentence(error as Error)}`,
+    );
+  }
 }
 
 /** The configuration of a plain object, which may be changed by this; or all that is wrong with it, each with its setting. */
@@ -138,12 +154,11 @@ function parseOverrides({ set = [], seed, data }: ConfigOverrides): Override[] {
     if (equals < 1) throw new UsageError(`--set expects key=value, found "${assignment}"`);
     const label = `--set ${assignment}`;
     const document = parseDocument(assignment.slice(equals + 1));
-    if (document.errors[0])
-      throw new ConfigError(`${label}: ${document.errors[0].message.split(/ at line \d|\n/)[0]}`);
+    if (document.errors[0]) throw new ConfigError(`${label}: ${firstSentence(document.errors[0])}`);
     const path = assignment.slice(0, equals).split(".");
     return {
       path: path.map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
-      value: document.toJS() ?? null,
+      value: plainValue(document, label) ?? null,
       label,
     };
   });
