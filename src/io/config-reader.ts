@@ -9,6 +9,8 @@ export interface ConfigReader {
   integers(key: string, fallback?: readonly number[]): readonly number[];
   /** A whole number of at least one: sizes. */
   count(key: string, fallback?: number): number;
+  /** A count of layers, which are built one by one before any weight is looked for: at most a thousand. */
+  layers(key: string, fallback?: number): number;
   /** A finite number. */
   float(key: string, fallback?: number): number;
   boolean(key: string, fallback?: boolean): boolean;
@@ -33,6 +35,7 @@ export function configReader(values: Readonly<Record<string, unknown>>, file: st
   const isIntegers = (value: unknown): value is number | readonly number[] =>
     isInteger(value) || (Array.isArray(value) && value.length > 0 && value.every(isInteger));
   const isCount = (value: unknown): value is number => isInteger(value) && value >= 1;
+  const isDepth = (value: unknown): value is number => isCount(value) && value <= 1000;
   const isNumber = (value: unknown): value is number => Number.isFinite(value);
   const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
   const isString = (value: unknown): value is string => typeof value === "string";
@@ -40,6 +43,7 @@ export function configReader(values: Readonly<Record<string, unknown>>, file: st
     integer: (key, fallback) => read(key, fallback, "a whole number", isInteger),
     integers: (key, fallback) => [read(key, fallback, "a whole number or a list of them", isIntegers)].flat(),
     count: (key, fallback) => read(key, fallback, "a whole number of at least 1", isCount),
+    layers: (key, fallback) => read(key, fallback, "a whole number from 1 to 1000", isDepth),
     float: (key, fallback) => read(key, fallback, "a number", isNumber),
     boolean: (key, fallback) => read(key, fallback, "true or false", isBoolean),
     string: (key, fallback) => read(key, fallback, "text", isString),

@@ -83,6 +83,16 @@ describe("a config of the LLaMA family", () => {
     ["a width that heads do not divide", { hidden_size: 60 }, /hidden_size is 60, expected a multiple/],
     ["heads of odd width", { head_dim: 7 }, /a head is 7 wide, expected an even width/],
     [
+      "heads wider than memory",
+      { head_dim: 1e12 },
+      /a head is 1000000000000 wide, expected .* at most 65536/,
+    ],
+    [
+      "layers without end",
+      { num_hidden_layers: 1e9 },
+      /"num_hidden_layers" is 1000000000, expected .* 1 to 1000/,
+    ],
+    [
       "an end token beyond the vocabulary",
       { eos_token_id: [2, 100] },
       /expected ids below vocab_size \(100\)/,

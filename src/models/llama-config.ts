@@ -58,7 +58,7 @@ export function readLlamaConfig(config: Readonly<Record<string, unknown>>, file:
     refuse("hidden_size", `a multiple of num_attention_heads (${heads})`);
   }
   const headWidth = read.count("head_dim", type === "qwen3" ? 128 : width / heads);
-  const layers = read.count("num_hidden_layers");
+  const layers = read.layers("num_hidden_layers");
   const attentionBias = type !== "mistral" && type !== "qwen2" && read.boolean("attention_bias", false);
   const vocabulary = read.count("vocab_size");
   const endIds = read.integers("eos_token_id", type === "llama" || type === "mistral" ? [2] : undefined);

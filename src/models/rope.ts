@@ -23,6 +23,7 @@ export interface Rope {
 
 /** Arithmetic in single precision, as the published code does it. */
 const single = Math.fround;
+const WIDEST = 65536;
 
 /**
  * Reads both layouts of a config.json: `rope_theta` with `rope_scaling`, and `rope_parameters` of transformers 5.
@@ -50,8 +51,10 @@ export function readRope(config: Readonly<Record<string, unknown>>, file: string
       `${file}: partial_rotary_factor is ${rotated}, expected 1: all of a head is rotated here`,
     );
   }
-  if (width % 2 !== 0) {
-    throw new CheckpointError(`${file}: a head is ${width} wide, expected an even width to rotate`);
+  if (width % 2 !== 0 || width > WIDEST) {
+    throw new CheckpointError(
+      `${file}: a head is ${width} wide, expected an even width of at most ${WIDEST} to rotate`,
+    );
   }
   const theta = read.float("rope_theta", outer.float("rope_theta", 10_000));
   const plain = Array.from({ length: width / 2 }, (_, j) =>

@@ -32,7 +32,7 @@ export function readT5Config(config: Record<string, unknown>, file: string): T5C
       `${file}: feed_forward_proj is "${activation}"; T5 is supported with "relu" (classic) and "gated-gelu" (v1.1, Flan).`,
     );
   }
-  const encoderLayers = read.integer("num_layers");
+  const encoderLayers = read.layers("num_layers");
   const [eosId, ...otherEnds] = read.integers("eos_token_id", [1]);
   return {
     vocabulary: read.integer("vocab_size"),
@@ -41,7 +41,7 @@ export function readT5Config(config: Record<string, unknown>, file: string): T5C
     heads: read.integer("num_heads"),
     headWidth: read.integer("d_kv"),
     encoderLayers,
-    decoderLayers: read.integer("num_decoder_layers", encoderLayers),
+    decoderLayers: read.layers("num_decoder_layers", encoderLayers),
     buckets: read.integer("relative_attention_num_buckets", 32),
     maxDistance: read.integer("relative_attention_max_distance", 128),
     epsilon: read.float("layer_norm_epsilon", 1e-6),
