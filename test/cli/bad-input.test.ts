@@ -188,6 +188,19 @@ describe("a data file", () => {
     expect(status).toBe(1);
   });
 
+  it("in Parquet whose footer no longer fits its columns is named, and ends nothing else", async () => {
+    const damaged = readFileSync(join(packageRoot, "test/fixtures/parquet/chat.parquet"));
+    // A column of two parts: the first is damaged, and the name of the second is not that of the schema.
+    for (const [at, value] of Object.entries({ 35: 91, 88: 10, 468: 3 })) {
+      damaged[Number(at)] = value;
+    }
+    writeFileSync(join(root, "parts.parquet"), damaged);
+    const { status, stderr } = await nlora(root, ["data", "preview", "parts.parquet"]);
+    expect(stderr).toMatch(/^error: .*parts\.parquet: cannot read column messages of row group 1: /);
+    expect(stderr).not.toMatch(/^ +at /m);
+    expect(status).toBe(1);
+  });
+
   it("that does not exist is named", async () => {
     const { status, error } = await fail(["data.tasks.2.test=nowhere.jsonl"]);
     expect(error).toBe(`${join(root, "nowhere.jsonl")}: no such file`);

@@ -1,5 +1,6 @@
 /** Parquet files, one row group at a time, and the class names that the datasets library stores in them. */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import {
   type AsyncBuffer,
   type FileMetaData,
@@ -117,15 +118,28 @@ async function understood<Result>(
   part: string,
   action: () => Promise<Result>,
 ): Promise<Result> {
+  process.on("unhandledRejection", stray);
   try {
     return await action();
   } catch (cause) {
+    // By then all that failed with it has.
+    await turn();
     if (cause instanceof DataError) throw cause;
     throw new DataError(`${path}: cannot read ${part}: ${excerpt(reasonOf(cause))}`, {
       hint: "the file is damaged, or has a codec or encoding that is not supported; fetch or write it anew",
       cause,
     });
+  } finally {
+    process.off("unhandledRejection", stray);
   }
+}
+
+/**
+ * The library reads the parts of a column side by side; where one fails before another is waited for, what becomes of the
+ * other is heard by nobody, which would end the process. Rejections of others end it as ever.
+ */
+function stray(reason: unknown): void {
+  if (!(reason instanceof Error && /hyparquet/.test(reason.stack ?? ""))) throw reason;
 }
 
 /** Names of integer classes: `info.features.<column>.names` in the JSON that `datasets` writes under "huggingface". */
