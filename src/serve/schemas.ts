@@ -1,5 +1,6 @@
 /** The requests that are understood: OpenAI's completions and chat completions. What cannot be done is refused by name. */
 import { z } from "zod";
+import { valueAt } from "../experiment/config-issues.js";
 import { ApiError } from "./api-error.js";
 
 /** Fields that change nothing here. */
@@ -86,8 +87,12 @@ export function parseBody<Body>(schema: z.ZodType<Body>, value: unknown): Body {
     const name = [...issue.path, issue.keys[0]!].map(String).join(".");
     throw new ApiError(400, `${name}: this server does not know the field`, name, "unsupported_parameter");
   }
-  const param = issue.path.length === 0 ? null : issue.path.map(String).join(".");
-  throw new ApiError(400, `${param ?? "the body"}: ${lowered(issue.message)}`, param);
+  const path = issue.path.map(String);
+  const param = path.length === 0 ? null : path.join(".");
+  const wrong = lowered(issue.message);
+  const isMissing = param !== null && valueAt(known, path) === undefined;
+  const expected = wrong.replace(/^invalid input: |, received undefined$/g, "");
+  throw new ApiError(400, `${param ?? "the body"}: ${isMissing ? `is missing, ${expected}` : wrong}`, param);
 }
 
 const lowered = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);

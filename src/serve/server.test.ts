@@ -370,6 +370,8 @@ describe("a request that cannot be answered", () => {
     ["messages that the template refuses", [{ role: "robot", content: "x" }], "unknown role robot"],
     ["pictures", [{ role: "user", content: [{ type: "image_url", image_url: {} }] }], "messages.0.content"],
     ["no messages", [], "messages"],
+    ["nothing where they belong", undefined, "messages: is missing, expected array"],
+    ["a message without its content", [{ role: "user" }], "messages.0.content: is missing"],
   ])("has %s: it says so", async (_, messages, message) => {
     const response = await post("/v1/chat/completions", { model: "tiny", messages });
     expect(response.status).toBe(400);
