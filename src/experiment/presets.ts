@@ -107,10 +107,7 @@ export const MINI = {
   maxNewTokens: 10,
 } as const;
 
-/**
- * Rates for the bundled model, each method's own: of those tried, the best on held-out training rows (docs/reproduction.md).
- * Methods that train all weights share one.
- */
+/** Rates for the bundled model, each method's own: of those tried, the best on held-out training rows (docs/reproduction.md). */
 const MINI_RATES: Partial<Record<string, number>> = {
   "seq-lora": 1e-3,
   "inc-lora": 3e-4,
@@ -122,12 +119,12 @@ const MINI_RATES: Partial<Record<string, number>> = {
   // Controls are compared with those.
   "norm-matched-lora": 1e-3,
   "random-support-lora": 1e-3,
-  "seq-ft": 3e-4,
+  "seq-ft": 3e-5,
   "per-task-ft": 3e-4,
   mtl: 3e-4,
   replay: 3e-4,
-  ewc: 3e-4,
-  lwf: 3e-4,
+  ewc: 1e-4,
+  lwf: 1e-4,
   l2p: 0.3,
   lfpt5: 1,
   "prog-prompt": 0.3,
