@@ -16,8 +16,10 @@
 #define NLORA_X86 1
 #if __GNUC__ >= 11
 #define NLORA_X86_BF16 1  // compiler and assembler know AVX512-BF16 and AMX
+#ifdef __linux__
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 #endif
 #endif
 

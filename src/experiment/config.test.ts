@@ -154,7 +154,9 @@ describe("errors", () => {
     expect(errorLines("seed: *other")).toEqual([
       "run.yaml: Unresolved alias (the anchor must be set before the alias): other",
     ]);
-    expect(errorLines("data: &all [*all]")).toEqual(["run.yaml: an alias (*name) within what it stands for"]);
+    expect(errorLines("data: &all [*all]")).toEqual([
+      "run.yaml: an alias (*name) within what it stands for; write the value out",
+    ]);
     expect(() => parseConfig("", "run.yaml", { set: ["method=*x"] })).toThrow(ConfigError);
   });
 

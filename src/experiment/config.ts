@@ -99,7 +99,7 @@ function plainValue(document: Document, where: string): unknown {
   } catch (error) {
     const isCircle = error instanceof TypeError;
     throw new ConfigError(
-      `${where}: ${isCircle ? "an alias (*name) within what it stands for" : firstSentence(error as Error)}`,
+      `${where}: ${isCircle ? "an alias (*name) within what it stands for; write the value out" : firstSentence(error as Error)}`,
     );
   }
 }

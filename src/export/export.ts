@@ -123,9 +123,11 @@ export function* exporting(
 
 function* exportingPrompt(source: PromptSource, { out }: ExportOptions): Generator<ExportStep, ExportReport> {
   try {
-    // biome-ignore lint/correctness/useYield: written in one go, into a folder that is filled step by step elsewhere.
     const positions = yield* fillingFolder(out, function* (folder): Generator<ExportStep, number> {
-      return writePrompt(folder, source);
+      const count = writePrompt(folder, source);
+      const bytes = 4 * source.prompt.size;
+      yield { type: "written", done: bytes, total: bytes };
+      return count;
     });
     const { provenance } = source;
     const nothing = { rank: null, modules: null, merged: null, probe: null, consolidated: null, notes: [] };

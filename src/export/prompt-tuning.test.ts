@@ -1,5 +1,5 @@
 /** Prompts of runs in PEFT's layout: what PEFT itself writes, and what the run answers. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -32,9 +32,13 @@ const weights = (folder: string) => SafetensorsFile.open(join(folder, PEFT_FILES
 
 function exported(run: string, options: Partial<ExportOptions> = {}) {
   const out = fresh();
-  const step = exporting([run], { format: "peft", out, base: tiny, ...options }).next();
-  if (!step.done) throw new Error("expected the export to end at once");
-  return step.value;
+  const steps = exporting([run], { format: "peft", out, base: tiny, ...options });
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    // Nothing is under the name before all is.
+    expect(existsSync(out)).toBe(false);
+  }
 }
 
 describe.each([
@@ -127,6 +131,16 @@ describe.each(["prog-prompt", "lfpt5"])("the export of a run of %s", (method) =>
     expect(positions).toBe(10);
     const { found, expected } = answers(out, 1);
     expect(found).toEqual(expected);
+  });
+
+  it("ended early leaves nothing and frees everything", () => {
+    const before = liveTensors();
+    const out = fresh();
+    const steps = exporting([run], { format: "peft", out, base: tiny });
+    expect(steps.next().done).toBe(false);
+    steps.return(undefined as never);
+    expect(existsSync(out)).toBe(false);
+    expect(liveTensors()).toBe(before);
   });
 
   it("as anything but PEFT's prompt tuning is refused before anything is written", () => {

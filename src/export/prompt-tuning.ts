@@ -47,7 +47,7 @@ export function readPrompt(
   if (!trainsPrompts(config.method)) return null;
   if (paths.length > 1) throw new UsageError(`expected one run folder, found ${paths.length} folders`);
   if (format !== "peft" || delta || keep !== null) {
-    const asked = format !== "peft" ? `--format ${format}` : delta ? "--delta" : "--rank";
+    const asked = format !== "peft" ? `--format ${format}` : delta ? "--delta" : "--rank or --rank-error";
     throw new UsageError(`${asked} is for adapters; the method ${config.method.name} trains a soft prompt`, {
       hint: "Export it with --format peft, for PEFT's prompt tuning.",
     });

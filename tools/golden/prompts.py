@@ -1,7 +1,6 @@
 """Makes test/fixtures/golden/*/prompt.json: PEFT's prompt tuning on the tiny checkpoints that t5.py and llama.py made,
 on the batches of their golden.json (float32, dropout off, eager attention). Beside it, in prompt/, what PEFT saves of it.
 
-
     python tools/golden/prompts.py
     python tools/golden/prompts.py --check t5-classic EXPORT    the loss with a folder of nlora export, and that of prompt.json
 
