@@ -37,7 +37,7 @@ const dW = ({ a, b }: Factors): Matrix => multiply(b, a);
 /** Orthonormal basis of the row space as columns, from an SVD of the whole matrix. */
 function basisOf(matrix: Matrix): Matrix {
   return tidy((): Matrix => {
-    const whole = tensor(matrix.flat(), [matrix.length, matrix[0]!.length]).toDtype("float64");
+    const whole = tensor(matrix.flat(), [matrix.length, matrix[0]!.length], "float64");
     const [, s, vh] = linalgSvd(whole, false);
     const values = s.toArray();
     const rank = values.filter((value) => value > 1e-6 * values[0]!).length;
@@ -98,7 +98,7 @@ describe("one module's updates", () => {
           closeAll(columnCosines, cosinesOf(transpose(x), transpose(y)));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[{ seed: 469806284, tasks: 2, outputs: 9, inputs: 3 }]] },
     );
   });
 

@@ -47,7 +47,9 @@ export const inner = (x: Matrix, y: Matrix): number =>
 export const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 export function singularValuesOf(matrix: Matrix): number[] {
-  return tidy(() => linalgSvdvals(toTensor(matrix).toDtype("float64")).toArray());
+  return tidy(() =>
+    linalgSvdvals(tensor(matrix.flat(), [matrix.length, matrix[0]!.length], "float64")).toArray(),
+  );
 }
 
 export interface Shape {
@@ -58,7 +60,9 @@ export interface Shape {
 /** Gaussian factors of random ranks from 1 to 5; B is zero with probability `zeros`. */
 export function randomFactors(rng: Rng, { outputs, inputs }: Shape, zeros = 0): Factors {
   const rank = 1 + rng.integer(5);
-  const gaussian = () => Math.sqrt(-2 * Math.log(1 - rng.uniform())) * Math.cos(2 * Math.PI * rng.uniform());
+  // Numbers that float32 holds, as tensors do: else the two sides of a comparison start from different ones.
+  const gaussian = () =>
+    Math.fround(Math.sqrt(-2 * Math.log(1 - rng.uniform())) * Math.cos(2 * Math.PI * rng.uniform()));
   const matrix = (height: number, width: number, value: () => number) =>
     Array.from({ length: height }, () => Array.from({ length: width }, value));
   const isZero = rng.uniform() < zeros;
